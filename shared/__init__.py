@@ -1,0 +1,1 @@
+"""The small core that every paper uses; it imports no paper."""
