@@ -132,7 +132,9 @@ def logits(lm: LM, hidden: Float[Tensor, "*shape d_model"]) -> Float[Tensor, "*s
     return lm.arch.unembedding(lm.arch.final_norm(hidden))
 
 
-def pad_right(sequences: Sequence[Sequence[int]], pad: int, device: torch.device | str = "cpu") -> Int[Tensor, "row pos"]:
+def pad_right(
+    sequences: Sequence[Sequence[int]], pad: int, device: torch.device | str = "cpu"
+) -> Int[Tensor, "row pos"]:
     """Stack token sequences of several lengths, filled on the right.
 
     Causal models never look right, so padding needs no attention mask: its states are simply not read.

@@ -62,9 +62,9 @@ def _generate_batch(
     for row, prompt in enumerate(prompts):
         kept = prompt[:max_length]
         rows[row, : len(kept)] = torch.tensor(kept)
-    draws = torch.stack(
-        [torch.rand(max_length, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    ).to(lm.device)
+    draws = torch.stack([torch.rand(max_length, generator=torch.Generator().manual_seed(seed)) for seed in seeds]).to(
+        lm.device
+    )
     cache = _Buffer(max_length)
     done, stop = 0, start
     while stop < max_length:

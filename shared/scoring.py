@@ -1,8 +1,8 @@
 """Teacher-forced log-probabilities of targets: the one kernel behind every probability in this project.
 
 A target's first token is predicted at the end of its prompt, so a one-token target needs no row of its own: rows that
-are prefixes of other rows (of the same edit) are dropped and read from the longer ones. Rows are batched by length, each
-may carry its own edit, and the vocabulary projection runs only at positions whose predictions are wanted.
+are prefixes of other rows (of the same edit) are dropped and read from the longer ones. Rows are batched by length,
+each may carry its own edit, and the vocabulary projection runs only at positions whose predictions are wanted.
 """
 
 from collections.abc import Sequence
@@ -47,9 +47,7 @@ def _plan(
     prompts: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], edit_of: Sequence[int | None]
 ) -> tuple[list[tuple[int | None, tuple[int, ...]]], list[_Read]]:
     """Return the distinct maximal rows (edit, tokens) and where each target is read."""
-    wanted = [
-        (edit, (*prompt, *target[:-1])) for prompt, target, edit in zip(prompts, targets, edit_of, strict=True)
-    ]
+    wanted = [(edit, (*prompt, *target[:-1])) for prompt, target, edit in zip(prompts, targets, edit_of, strict=True)]
     place: dict[tuple[int | None, tuple[int, ...]], int] = {}
     rows: list[tuple[int | None, tuple[int, ...]]] = []
     # In descending order every sequence comes right after its own extensions.

@@ -37,7 +37,9 @@ def split_template(template: str) -> tuple[str, str]:
     """
     pieces = template.split("{}")
     if len(pieces) != 2:
-        raise DataError(f"template {template!r} has {len(pieces) - 1} slots, expected exactly one '{{}}' for the subject")
+        raise DataError(
+            f"template {template!r} has {len(pieces) - 1} slots, expected exactly one '{{}}' for the subject"
+        )
     return pieces[0], pieces[1]
 
 
@@ -66,8 +68,8 @@ class Prompt:
 def encode_prompt(lm: LM, template: str, subject: str, fact_token: FactToken = "subject_last") -> Prompt:
     """Tokenise prefix, subject and suffix separately and locate the subject (ROME §3.1; §2.4 of the authors' lookup).
 
-    Byte-pair merges do not cross a space, so the pieces joined equal the prompt tokenised whole wherever the prefix ends
-    with a space; suffixes that begin with punctuation are safe too.
+    Byte-pair merges do not cross a space, so the pieces joined equal the prompt tokenised whole wherever the prefix
+    ends with a space; suffixes that begin with punctuation are safe too.
 
     Args:
         template: text with one `{}`; what precedes it is empty or ends with a space.

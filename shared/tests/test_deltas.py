@@ -85,8 +85,9 @@ def test_bad_edits_are_refused():
         WeightDelta(name, torch.full((4, 1), float("nan")), torch.zeros(1, 4))
     with pytest.raises(ValueError, match="both factors"):
         WeightDelta(name, left=torch.zeros(4, 1))
-    with pytest.raises(ModelError, match="made for another model"), applied(
-        lm, Edit((WeightDelta(name, torch.zeros(4, 1), torch.zeros(1, 4)),))
+    with (
+        pytest.raises(ModelError, match="made for another model"),
+        applied(lm, Edit((WeightDelta(name, torch.zeros(4, 1), torch.zeros(1, 4)),))),
     ):
         pass
     with row_edits(lm, [make_edit(lm, 0, 1)]), pytest.raises(ValueError, match="select"):
