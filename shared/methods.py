@@ -1,0 +1,49 @@
+"""How each method is written and drawn: one title, one colour, one marker everywhere.
+
+The colours are Okabe and Ito's eight, chosen to be told apart with any colour vision, and darker or lighter companions
+for variants of one method; the marker differs wherever two colours are close.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Look:
+    """Title in tables and legends, colour as a hex string, and matplotlib marker and line style."""
+
+    title: str
+    color: str
+    marker: str = "o"
+    line: str = "-"
+
+
+METHODS: dict[str, Look] = {
+    "none": Look("unedited", "#000000", "x", ":"),
+    "ft": Look("FT", "#E69F00", "s"),
+    "ft_l": Look("FT+L", "#B37400", "D", "--"),
+    "attn_edit": Look("AttnEdit", "#CC79A7", "P"),
+    "kn": Look("KN", "#8C564B", "v"),
+    "ke": Look("KE", "#999999", "<"),
+    "ke_cf": Look("KE-CF", "#777777", "<", "--"),
+    "ke_zsre": Look("KE-zsRE", "#777777", ">", "--"),
+    "mend": Look("MEND", "#56B4E9", "^"),
+    "mend_cf": Look("MEND-CF", "#2A86BB", "^", "--"),
+    "mend_zsre": Look("MEND-zsRE", "#2A86BB", ">", "--"),
+    "rome": Look("ROME", "#009E73", "o"),
+    "r_rome": Look("r-ROME", "#00644A", "o", "--"),
+    "p_rome": Look("p-ROME", "#66C5A5", "o", "-."),
+    "memit": Look("MEMIT", "#0072B2", "h"),
+    "serac": Look("SERAC", "#D55E00", "*"),
+    "t_patcher": Look("T-Patcher", "#F0E442", "p"),
+    "ike": Look("IKE", "#882255", "d"),
+    "states": Look("hidden state", "#6A51A3", "o"),
+    "mlp": Look("MLP", "#238B45", "s"),
+    "attention": Look("attention", "#CB181D", "^"),
+}
+
+
+def title_of(method: str) -> str:
+    """Return the written name of a method's key; a key without an entry is its own title, and "-" is empty."""
+    if method == "-":
+        return ""
+    return METHODS[method].title if method in METHODS else method
