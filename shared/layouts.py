@@ -78,7 +78,7 @@ def badge(status: str) -> str:
     return f'<span class="status {status}">{status}</span>'
 
 
-def number(value: float | str | None, decimals: int) -> str:
+def number(value: float | int | str | None, decimals: int) -> str:
     """Return a number with so many decimals, a true minus sign and no negative zero; a missing one is a dash."""
     if not is_given(value):
         return "—"
@@ -86,7 +86,7 @@ def number(value: float | str | None, decimals: int) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
-def is_given(value: float | str | None) -> bool:
+def is_given(value: float | int | str | None) -> bool:
     """Return whether a table's field holds a number."""
     return value is not None and value != "" and not math.isnan(float(value))
 

@@ -45,9 +45,9 @@ class Cell:
     method: str
     dataset: str
     metric: str
-    value: float
-    low: float | None = None
-    high: float | None = None
+    value: float | int
+    low: float | int | None = None
+    high: float | int | None = None
     n: int | None = None
     note: str = ""
     deviation: str = ""
