@@ -1,0 +1,92 @@
+"""The decoder's architecture, its growth from few blocks to all, and its optimisers."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from shared.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DecoderShape:
+    """Size of a GPT-2-like decoder.
+
+    Attributes:
+        d_model: width of the residual stream, a multiple of `heads`.
+        layers: number of blocks of the finished model.
+        early_layers: number of blocks that exist during the first stage of training, less than `layers`.
+        heads: attention heads.
+        positions: longest text in tokens; generation to 100 tokens needs more than that.
+    """
+
+    d_model: int
+    layers: int
+    early_layers: int
+    heads: int
+    positions: int = 128
+
+    def __post_init__(self) -> None:
+        if self.d_model % self.heads:
+            raise ConfigError(f"decoder: d_model = {self.d_model} is no multiple of heads = {self.heads}")
+        if not 0 < self.early_layers < self.layers:
+            raise ConfigError(f"decoder: early_layers = {self.early_layers}, expected 1..{self.layers - 1}")
+
+
+class GrowingDecoder:
+    """A decoder that starts with its early blocks only; `grow` adds the rest as identity maps."""
+
+    def __init__(self, shape: DecoderShape, vocab_size: int, seed: int):
+        torch.manual_seed(seed)
+        self.shape = shape
+        self.model = GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=vocab_size,
+                n_positions=shape.positions,
+                n_embd=shape.d_model,
+                n_layer=shape.layers,
+                n_head=shape.heads,
+                resid_pdrop=0.0,
+                embd_pdrop=0.0,
+                attn_pdrop=0.0,
+                bos_token_id=0,
+                eos_token_id=0,
+            )
+        )
+        self._blocks = self.model.transformer.h
+        for block in self._blocks[shape.early_layers :]:
+            torch.nn.init.zeros_(block.attn.c_proj.weight)
+            torch.nn.init.zeros_(block.mlp.c_proj.weight)
+        self.all_parameters = dict(self.model.named_parameters())
+        self._use(shape.early_layers)
+
+    def grow(self) -> None:
+        """Add the late blocks; the function computed does not change until they are trained."""
+        self._use(self.shape.layers)
+
+    def _use(self, layers: int) -> None:
+        self.model.transformer.h = self._blocks[:layers]
+        self.model.config.n_layer = layers
+
+
+def make_optimisers(
+    decoder: GrowingDecoder, muon_rate: float, adam_rate: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """Return Muon for the blocks' matrices and AdamW for embeddings, biases and norms; each group keeps its base rate."""
+    matrices = [p for name, p in decoder.all_parameters.items() if ".h." in name and p.ndim == 2]
+    others = [p for name, p in decoder.all_parameters.items() if not (".h." in name and p.ndim == 2)]
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(matrices, lr=muon_rate, weight_decay=weight_decay, momentum=0.95),
+        torch.optim.AdamW(others, lr=adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["base_rate"] = group["lr"]
+    return optimisers
+
+
+def set_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Set each group's learning rate to `factor` times its base rate."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = factor * group["base_rate"]
