@@ -1,0 +1,163 @@
+"""Each metric against a hand-computed example."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shared.errors import ConfigError, DataError
+from shared.metrics import GROUP, METRIC_SETS, other_facts_kept, probe_frame, rome, summarise, zsre_rome
+from shared.probes import ProbeRow
+from shared.text_metrics import ReferenceScorer, fit_vectorizer, generation_entropy
+
+HALF, QUARTER, EIGHTH = math.log(0.5), math.log(0.25), math.log(0.125)
+
+
+def compared(case_id, kind, index, new, true, **labels):
+    """Return a row whose targets have the given per-token log-probabilities."""
+    labels = {"phase": "post", "editor": "rome", "protocol": "single", **labels}
+    return ProbeRow(case_id, kind, index, "p", "n", "t", logprobs_new=new, logprobs_true=true, **labels)
+
+
+def answered(case_id, kind, index, flags, column="correct_true", **labels):
+    """Return a row whose target has the given correct tokens."""
+    labels = {"phase": "post", "editor": "rome", "protocol": "single", **labels}
+    return ProbeRow(case_id, kind, index, "p", **{column: flags}, **labels)
+
+
+CASES = [
+    compared(1, "rewrite", 0, (HALF,), (EIGHTH,)),
+    compared(1, "paraphrase", 0, (QUARTER, 0.0), (EIGHTH,)),  # geometric mean 0.5
+    compared(1, "paraphrase", 1, (EIGHTH,), (QUARTER,)),
+    compared(1, "neighborhood", 0, (EIGHTH,), (HALF,)),
+    compared(1, "neighborhood", 1, (HALF,), (HALF,)),  # a tie
+    compared(1, "attribute", 0, (0.0,), (EIGHTH,)),
+    compared(2, "rewrite", 0, (QUARTER,), (QUARTER,)),  # a tie
+    compared(2, "paraphrase", 0, (HALF,), (QUARTER,)),
+    compared(2, "neighborhood", 0, (EIGHTH, EIGHTH), (QUARTER,)),
+]
+
+
+def test_rome_by_hand():
+    cases = rome(CASES)
+    assert list(cases.index) == [("rome", "post", "single", 0, 1), ("rome", "post", "single", 0, 2)]
+    assert cases.efficacy_score.tolist() == [1, 0]
+    assert cases.efficacy_magnitude.tolist() == pytest.approx([0.375, 0])
+    assert cases.paraphrase_score.tolist() == [0.5, 1]
+    assert cases.paraphrase_magnitude.tolist() == pytest.approx([(0.375 - 0.125) / 2, 0.25])
+    assert cases.neighborhood_score.tolist() == [0.5, 1]
+    assert cases.neighborhood_magnitude.tolist() == pytest.approx([0.375 / 2, 0.125])
+
+
+def test_summary_is_the_mean_of_case_means_and_score_their_harmonic_mean():
+    summary = summarise(rome(CASES), "rome").set_index("metric")
+    assert summary.loc["efficacy_score", "mean"] == 0.5
+    assert summary.loc["paraphrase_score", "mean"] == 0.75  # per prompt it would be 2/3
+    assert summary.loc["neighborhood_score", "mean"] == 0.75
+    assert summary.loc["score", "mean"] == pytest.approx(3 / (1 / 0.5 + 2 / 0.75))
+    assert summary.loc["efficacy_score", "normal_half_width"] == pytest.approx(1.96 * 0.5 / math.sqrt(2))
+    assert (summary.n == 2).all()
+    assert (summary.definition == "rome").all()
+    assert summary.loc["score", "low"] == 0 < summary.loc["score", "high"]
+
+
+def test_a_case_without_paraphrases_is_left_out_of_that_mean_only():
+    rows = [row for row in CASES if not (row.case_id == 2 and row.kind == "paraphrase")]
+    summary = summarise(rome(rows), "rome").set_index("metric")
+    assert summary.loc["paraphrase_score", ["mean", "n"]].tolist() == [0.5, 1]
+    assert summary.loc["efficacy_score", ["mean", "n"]].tolist() == [0.5, 2]
+    assert summary.loc["score", "n"] == 1
+
+
+def test_no_neighbors_at_all_gives_no_score():
+    summary = summarise(rome([row for row in CASES if row.kind != "neighborhood"]), "rome").set_index("metric")
+    assert summary.loc["neighborhood_score", "n"] == 0
+    assert summary.loc["score", "n"] == 0
+    assert math.isnan(summary.loc["score", "mean"])
+    assert summary.loc["efficacy_score", "mean"] == 0.5
+
+
+def test_an_unscored_target_is_missing_and_not_a_failure():
+    assert math.isnan(rome([compared(1, "rewrite", 0, (HALF,), None)]).efficacy_score.item())
+
+
+def test_groups_are_kept_apart():
+    other = [compared(1, "rewrite", 0, (EIGHTH,), (HALF,), editor="none", phase="pre"), *CASES]
+    summary = summarise(rome(other), "rome").set_index(["editor", "phase", "metric"])["mean"]
+    assert summary["none", "pre", "efficacy_score"] == 0
+    assert summary["rome", "post", "efficacy_score"] == 0.5
+    seeds = [compared(1, "rewrite", 0, (EIGHTH,), (HALF,), seed=seed) for seed in (0, 1)]
+    assert len(rome(seeds)) == 2
+
+
+def test_generation_metrics():
+    texts = ["ann plays golf and ann plays golf", "she likes golf"]
+    rows = [
+        ProbeRow(case_id, "generation", index, "p", text=text, editor="rome", phase="post", protocol="single")
+        for case_id in (1, 2)
+        for index, text in reversed(list(enumerate(texts)))
+    ]
+    vectorizer = fit_vectorizer([*texts, "a golf course"])
+    cases = rome([*CASES, *rows], ReferenceScorer(vectorizer, {1: [" ".join(texts)], 2: []}))
+    assert cases.generation_entropy.tolist() == pytest.approx([np.mean([*map(generation_entropy, texts)])] * 2)
+    assert cases.reference_score.tolist() == pytest.approx([1.0, math.nan], nan_ok=True)
+    summary = summarise(cases, "rome").set_index("metric")
+    assert summary.loc["reference_score", "n"] == 1
+    assert "reference_score" not in rome([*CASES, *rows])
+    assert "generation_entropy" not in rome(CASES)
+
+
+def test_zsre_by_hand():
+    rows = [
+        answered(1, "rewrite", 0, (True, False, True), "correct_new"),
+        answered(1, "paraphrase", 0, (False, False, True), "correct_new"),
+        answered(1, "locality", 0, (True, False)),
+        answered(2, "rewrite", 0, (True,), "correct_new"),
+        answered(2, "paraphrase", 0, (True,), "correct_new"),
+        answered(2, "locality", 0, (False, False)),
+    ]
+    cases = zsre_rome(rows)
+    assert cases.efficacy_accuracy.tolist() == pytest.approx([2 / 3, 1])
+    assert cases.paraphrase_accuracy.tolist() == pytest.approx([1 / 3, 1])
+    assert cases.specificity_accuracy.tolist() == [0.5, 0]
+    summary = summarise(cases, "zsre_rome").set_index("metric")["mean"]
+    assert summary["efficacy_accuracy"] == pytest.approx(5 / 6)
+    assert summary["score"] == pytest.approx(3 / (6 / 5 + 3 / 2 + 4))
+
+
+def test_other_facts_kept_by_hand():
+    known, partly, unknown = (True, True), (True, False), (False,)
+    before = {(1, 0): known, (1, 1): known, (1, 2): unknown, (2, 0): partly}
+    after = {(1, 0): known, (1, 1): partly, (1, 2): known, (2, 0): known}
+    pre = [answered(*key, flags, phase="pre", editor="none") for key, flags in _facts(before)]
+    post = [answered(*key, flags) for key, flags in _facts(after)]
+    cases = other_facts_kept([*pre, *post])
+    assert cases.other_facts_kept.tolist() == pytest.approx([0.5, math.nan], nan_ok=True)
+    assert summarise(cases, "other_facts_kept")[["metric", "mean", "n"]].to_numpy().tolist() == [
+        ["other_facts_kept", 0.5, 1]
+    ]
+    with pytest.raises(DataError, match="case_id 2: other_fact probe 0 has no row of phase 'pre'"):
+        other_facts_kept([*pre[:-1], *post])
+
+
+def _facts(known):
+    return [((case_id, "other_fact", index), flags) for (case_id, index), flags in known.items()]
+
+
+def test_the_same_probe_twice_is_refused():
+    with pytest.raises(DataError, match="case_id 1: rewrite probe 0 of editor 'rome' .post. is answered twice"):
+        rome([*CASES, CASES[0]])
+    with pytest.raises(DataError, match="no probe rows"):
+        probe_frame([])
+
+
+def test_order_of_rows_changes_nothing():
+    pd.testing.assert_frame_equal(summarise(rome(CASES), "rome", seed=3), summarise(rome(CASES[::-1]), "rome", seed=3))
+
+
+def test_unknown_definition():
+    with pytest.raises(ConfigError, match="'mend' is unknown; choose one of rome, zsre_rome"):
+        summarise(rome(CASES), "mend")
+    assert set(METRIC_SETS) >= {"rome", "zsre_rome"}
+    assert summarise(rome(CASES), "rome").columns[: len(GROUP)].tolist() == GROUP
