@@ -1,0 +1,277 @@
+"""Asking a model about many single edits at once: cases and an editor in, one row per probe out.
+
+Each edit is scored as if it were the only one. The edits of a batch of cases are computed together, and their probes
+share forward passes in which every row carries its own edit, so no weight is ever changed or restored. A row's numbers
+do not depend on which cases share its batch.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+from tqdm import tqdm
+
+from shared.deltas import Edit, RowEdits, row_edits
+from shared.editors import Editor
+from shared.errors import ConfigError, DataError, NumericalError
+from shared.generation import generate
+from shared.models import LM
+from shared.probes import (
+    GENERATION,
+    OTHER_FACT,
+    POST,
+    PRE,
+    Probe,
+    ProbeRow,
+    answered_probes,
+    generation_probes,
+    probes_of,
+)
+from shared.requests import Case, QuestionAnswer
+from shared.scoring import TargetScore, score_targets
+from shared.seeding import seed_for
+from shared.text_metrics import clean_generated
+from shared.tokens import encode, target_ids
+
+OtherFacts = Mapping[int, Sequence[QuestionAnswer]]
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """How texts are generated (ROME, §3.4; 100 tokens and top-k 5 in the authors' code).
+
+    Attributes:
+        max_length: tokens per text, prompt included.
+        top_k: how many tokens are sampled from.
+        batch_rows: texts generated at a time; their keys and values are held.
+    """
+
+    max_length: int = 100
+    top_k: int = 5
+    batch_rows: int = 128
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is asked, and how much is held in memory while asking.
+
+    Attributes:
+        protocol: which probes are asked, see `probes.PROTOCOLS`.
+        generation: how texts are generated; None generates none.
+        phases: `pre`, `post` or both.
+        edit_batch: cases whose edits are computed and scored together.
+        max_tokens: padded tokens of one scoring pass.
+        seed: seed of the run; each text's own seed is derived from it, the case and the prompt.
+    """
+
+    protocol: str = "counterfact"
+    generation: GenerationOptions | None = None
+    phases: tuple[str, ...] = (PRE, POST)
+    edit_batch: int = 16
+    max_tokens: int = 8192
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("edit_batch", "max_tokens"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"evaluation option {name} is {getattr(self, name)}, expected at least 1")
+        if not self.phases or not set(self.phases) <= {PRE, POST}:
+            raise ConfigError(f"evaluation option phases is {self.phases}, expected {PRE!r}, {POST!r} or both")
+
+
+def ask(case: Case, options: EvaluationOptions, other_facts: OtherFacts | None = None) -> list[Probe]:
+    """Return every probe of a case: the protocol's, the subject's other facts, and the texts to generate."""
+    probes = probes_of(case, options.protocol)
+    if other_facts is not None:
+        probes += answered_probes(case.case_id, OTHER_FACT, other_facts.get(case.case_id, ()))
+    if options.generation is not None:
+        probes += generation_probes(case)
+    return probes
+
+
+def answer(
+    lm: LM,
+    probes: Sequence[Probe],
+    options: EvaluationOptions,
+    *,
+    edits: RowEdits | None = None,
+    edit_of: Sequence[int | None] | None = None,
+) -> list[ProbeRow]:
+    """Put probes to the model, each under its own edit, and return their rows in the same order.
+
+    Args:
+        probes: of any cases and kinds.
+        options: bounds on memory, generation and seed.
+        edits: the open `row_edits` context, if rows carry edits.
+        edit_of: index of each probe's edit in that context, or None for the unedited model.
+
+    Returns:
+        Rows labelled as phase `pre` without editor; `evaluate_single` labels them.
+
+    Raises:
+        DataError: a probe is longer than the model's positions.
+        NumericalError: a log-probability is not finite.
+    """
+    if edit_of is None:
+        edit_of = [None] * len(probes)
+    label = {"protocol": f"single/{options.protocol}", "seed": options.seed}
+    rows = [ProbeRow(**_fields(probe), **label) for probe in probes]
+    rows = _scored(lm, rows, edits, edit_of, options.max_tokens)
+    return _continued(lm, rows, edits, edit_of, options)
+
+
+def _fields(probe: Probe) -> dict[str, object]:
+    return {field.name: getattr(probe, field.name) for field in fields(Probe)}
+
+
+def _scored(
+    lm: LM, rows: list[ProbeRow], edits: RowEdits | None, edit_of: Sequence[int | None], max_tokens: int
+) -> list[ProbeRow]:
+    """Return the rows with the log-probabilities of the targets that they ask for."""
+    wanted = [(index, side) for index, row in enumerate(rows) for side in ("new", "true") if _target(row, side)]
+    encoded = {prompt: encode(lm, prompt) for prompt in {rows[index].prompt for index, _ in wanted}}
+    prompts = [encoded[rows[index].prompt] for index, _ in wanted]
+    targets = [target_ids(lm, _target(rows[index], side)) for index, side in wanted]
+    for (index, _), prompt, target in zip(wanted, prompts, targets, strict=True):
+        if len(prompt) + len(target) - 1 > lm.arch.n_positions:
+            raise DataError(
+                f"{_where(rows[index])}: prompt and target have {len(prompt)} + {len(target)} tokens, the model has "
+                f"{lm.arch.n_positions} positions; shorten the prompt or leave the case out"
+            )
+    scores = score_targets(
+        lm, prompts, targets, edits=edits, edit_of=[edit_of[index] for index, _ in wanted], max_tokens=max_tokens
+    )
+    found: list[dict[str, tuple]] = [{} for _ in rows]
+    for (index, side), score in zip(wanted, scores, strict=True):
+        found[index] |= _finite(score, side, rows[index])
+    return [replace(row, **values) for row, values in zip(rows, found, strict=True)]
+
+
+def _target(row: ProbeRow, side: str) -> str | None:
+    return row.target_new if side == "new" else row.target_true
+
+
+def _where(row: ProbeRow) -> str:
+    return f"case_id {row.case_id}, {row.kind} probe {row.prompt_index}"
+
+
+def _finite(score: TargetScore, side: str, row: ProbeRow) -> dict[str, tuple]:
+    if not all(map(math.isfinite, score.log_probs)):
+        raise NumericalError(
+            f"{_where(row)}: the log-probabilities of target_{side} are {score.log_probs}; the edit drove the model "
+            "out of floating-point range: lower its step size or clamp it"
+        )
+    return {f"logprobs_{side}": score.log_probs, f"correct_{side}": score.correct}
+
+
+def _continued(
+    lm: LM, rows: list[ProbeRow], edits: RowEdits | None, edit_of: Sequence[int | None], options: EvaluationOptions
+) -> list[ProbeRow]:
+    """Return the rows with the texts that they ask for; a text's seed is its case's and prompt's alone."""
+    wanted = [index for index, row in enumerate(rows) if row.kind == GENERATION]
+    if not wanted:
+        return rows
+    if options.generation is None:
+        raise ConfigError("texts are asked for, and the evaluation options say nothing about generation")
+    texts = generate(
+        lm,
+        [encode(lm, rows[index].prompt) for index in wanted],
+        max_length=options.generation.max_length,
+        seeds=[seed_for("generation", options.seed, rows[index].case_id, rows[index].prompt_index) for index in wanted],
+        top_k=options.generation.top_k,
+        edits=edits,
+        edit_of=[edit_of[index] for index in wanted],
+        batch_rows=options.generation.batch_rows,
+    )
+    end = lm.tokenizer.eos_token or ""
+    rows = list(rows)
+    for index, ids in zip(wanted, texts, strict=True):
+        rows[index] = replace(rows[index], text=clean_generated(lm.tokenizer.decode(ids), end))
+    return rows
+
+
+def _reused(probes: Sequence[Probe], known: Mapping[tuple, ProbeRow], options: EvaluationOptions) -> list[ProbeRow]:
+    """Return the rows of the unedited model that answer exactly these probes."""
+    rows = []
+    for probe in probes:
+        row = known.get(probe.key)
+        same = row is not None and _fields(row) == _fields(probe) and row.seed == options.seed
+        if not same:
+            found = "no such row" if row is None else f"{_fields(row)} with seed {row.seed}"
+            raise DataError(
+                f"case_id {probe.case_id}: rows of the unedited model were handed in, but {probe.kind} probe "
+                f"{probe.prompt_index} has {found}, expected {_fields(probe)} with seed {options.seed}; "
+                "score the unedited model again on these cases"
+            )
+        rows.append(row)
+    return rows
+
+
+def _edited(lm: LM, editor: Editor, cases: Sequence[Case]) -> list[Edit]:
+    edits = editor.edit_each(lm, [case.request for case in cases])
+    assert len(edits) == len(cases)
+    for case, edit in zip(cases, edits, strict=True):
+        if edit.kind != "weights":
+            raise ConfigError(
+                f"case_id {case.case_id}: editor {editor.name!r} made an edit of kind {edit.kind!r}; "
+                "this evaluation scores edits of kind 'weights' only"
+            )
+    return edits
+
+
+def evaluate_single(
+    lm: LM,
+    editor: Editor,
+    cases: Sequence[Case],
+    options: EvaluationOptions = EvaluationOptions(),  # noqa: B008 (frozen)
+    *,
+    label: str | None = None,
+    other_facts: OtherFacts | None = None,
+    pre_rows: Iterable[ProbeRow] | None = None,
+) -> Iterator[ProbeRow]:
+    """Edit each case on its own, ask its probes before and after, and yield one row per probe.
+
+    The single-edit protocol of ROME (§3): every edit starts from the unedited weights, which are never written to.
+
+    Args:
+        lm: the unedited model.
+        editor: makes the edits of a batch of cases with `edit_each`.
+        cases: in the order in which rows are wanted.
+        options: probes, generation, phases, batch sizes, seed.
+        label: name of the editor in the rows, if not its own (one of several settings).
+        other_facts: by case id, questions about other facts of the subject; asked as `other_fact` probes.
+        pre_rows: rows of phase `pre` from an earlier run with the same model, cases and options; they are yielded again
+            instead of being computed.
+
+    Yields:
+        For each case its rows of phase `pre` (editor `none`), then of phase `post`, in the order of `ask`.
+
+    Raises:
+        ConfigError: the protocol is unknown, or the editor makes edits that are no weight changes.
+        DataError: a case lacks what the protocol needs, is too long, or is missing from `pre_rows`.
+        NumericalError: an edit or a probability is not finite.
+
+    Memory: the edits and probes of `edit_batch` cases, one scoring pass of `max_tokens`, one batch of generated texts.
+    """
+    known = None if pre_rows is None else {row.key: row for row in pre_rows if row.phase == PRE}
+    progress = tqdm(total=len(cases), desc=label or editor.name, unit="case", disable=None)
+    with progress:
+        for first in range(0, len(cases), options.edit_batch):
+            batch = cases[first : first + options.edit_batch]
+            asked = [ask(case, options, other_facts) for case in batch]
+            probes = [probe for of_case in asked for probe in of_case]
+            before, after = [], []
+            if PRE in options.phases:
+                before = answer(lm, probes, options) if known is None else _reused(probes, known, options)
+            if POST in options.phases:
+                edit_of = [index for index, of_case in enumerate(asked) for _ in of_case]
+                with row_edits(lm, _edited(lm, editor, batch)) as edits:
+                    after = answer(lm, probes, options, edits=edits, edit_of=edit_of)
+                after = [replace(row, phase=POST, editor=label or editor.name) for row in after]
+            start = 0
+            for of_case in asked:
+                stop = start + len(of_case)
+                yield from before[start:stop]
+                yield from after[start:stop]
+                start = stop
+            progress.update(len(batch))
