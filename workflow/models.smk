@@ -1,0 +1,166 @@
+rule generate_world:
+    output:
+        collect("<results>/facts/world/{file}", file=WORLD_FILES),
+    log:
+        "<logs>/generate_world.log",
+    benchmark:
+        "<benchmarks>/generate_world.jsonl"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        people=config["world"]["people"],
+        seed=config["world"]["seed"],
+        folder=subpath(output[0], parent=True),
+        code=code_digest("shared.world.generate", "shared.world.raw"),
+    shell:
+        "python -m shared.world generate --people {params.people} --seed {params.seed}"
+        " --out {params.folder} > {log} 2>&1"
+
+
+rule read_counterfact_facts:
+    input:
+        "<results>/data/counterfact.json",
+    output:
+        collect("<results>/facts/counterfact/{file}", file=FACT_FILES),
+    log:
+        "<logs>/read_counterfact_facts.log",
+    benchmark:
+        "<benchmarks>/read_counterfact_facts.jsonl"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        folder=subpath(output[0], parent=True),
+        code=code_digest("shared.world.real", "shared.world.raw"),
+    shell:
+        "python -m shared.world counterfact-facts --counterfact {input}"
+        " --out {params.folder} > {log} 2>&1"
+
+
+rule train_tokenizer:
+    input:
+        "<results>/facts/{source}/facts.json",
+    output:
+        "<results>/facts/{source}/tokenizer/tokenizer.json",
+    log:
+        "<logs>/train_tokenizer/{source}.log",
+    benchmark:
+        "<benchmarks>/train_tokenizer/{source}.jsonl"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        folder=subpath(output[0], parent=True),
+        code=code_digest("shared.world.tokenizer"),
+    shell:
+        "python -m shared.world tokenizer --facts {input} --out {params.folder} > {log} 2>&1"
+
+
+rule train_decoder:
+    input:
+        facts=trained_on("facts.json"),
+        tokenizer=trained_on("tokenizer/tokenizer.json"),
+    output:
+        collect("<results>/models/{{model}}/{file}", file=MODEL_FILES),
+    log:
+        "<logs>/train_decoder/{model}.log",
+    benchmark:
+        "<benchmarks>/train_decoder/{model}.jsonl"
+    wildcard_constraints:
+        model=models_with("train_on"),
+    conda:
+        "../envs/environment.yaml"
+    threads: config["run"]["threads"]
+    params:
+        size=described("size"),
+        seed=described("seed"),
+        tokenizer=subpath(input.tokenizer, parent=True),
+        folder=subpath(output[0], parent=True),
+        code=code_digest("shared.world.train", "shared.world.recipes"),
+    shell:
+        "python -m shared.world decoder --facts {input.facts} --tokenizer {params.tokenizer}"
+        " --size {params.size} --seed {params.seed} --threads {threads} --out {params.folder} > {log} 2>&1"
+
+
+rule gate_decoder:
+    input:
+        model=collect("<results>/models/{{model}}/{file}", file=MODEL_FILES),
+        facts=trained_on("facts.json"),
+    output:
+        "<results>/models/{model}/card.json",
+    log:
+        "<logs>/gate_decoder/{model}.log",
+    benchmark:
+        "<benchmarks>/gate_decoder/{model}.jsonl"
+    wildcard_constraints:
+        model=models_with("train_on"),
+    conda:
+        "../envs/environment.yaml"
+    threads: config["run"]["threads"]
+    params:
+        folder=subpath(output[0], parent=True),
+        code=code_digest("shared.world.gate"),
+    shell:
+        "python -m shared.world gate --model {params.folder} --facts {input.facts} --threads {threads}"
+        " --out {output} > {log} 2>&1"
+
+
+rule fetch_model:
+    output:
+        "<results>/models/{model}/card.json",
+    log:
+        "<logs>/fetch_model/{model}.log",
+    benchmark:
+        "<benchmarks>/fetch_model/{model}.jsonl"
+    wildcard_constraints:
+        model=models_with("hub"),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        hub=described("hub"),
+        revision=described("revision"),
+        folder=subpath(output[0], parent=True),
+    shell:
+        "python -m shared.checkpoints hub {params.hub} --revision {params.revision}"
+        " --out {params.folder} > {log} 2>&1"
+
+
+rule link_model:
+    output:
+        "<results>/models/{model}/card.json",
+    log:
+        "<logs>/link_model/{model}.log",
+    benchmark:
+        "<benchmarks>/link_model/{model}.jsonl"
+    wildcard_constraints:
+        model=models_with("path"),
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        path=described("path"),
+        folder=subpath(output[0], parent=True),
+    shell:
+        "python -m shared.checkpoints path {params.path} --out {params.folder} > {log} 2>&1"
+
+
+rule second_moments:
+    input:
+        card="<results>/models/{model}/card.json",
+        corpus="<results>/data/corpus.txt",
+    output:
+        "<results>/moments/{model}.safetensors",
+    log:
+        "<logs>/second_moments/{model}.log",
+    benchmark:
+        "<benchmarks>/second_moments/{model}.jsonl"
+    conda:
+        "../envs/environment.yaml"
+    threads: config["run"]["threads"]
+    resources:
+        gpu=gpus(),
+    params:
+        model=subpath(input.card, parent=True),
+        options=moment_options(),
+        code=code_digest("shared.moments"),
+    shell:
+        "python -m shared.moments collect --model {params.model} --corpus {input.corpus} {params.options}"
+        " --threads {threads} --out {output} > {log} 2>&1"
