@@ -12,10 +12,10 @@ from scipy.stats import hmean
 
 from shared.deltas import UNEDITED, Edit, WeightDelta
 from shared.evaluate import EvaluationOptions, evaluate_single
-from shared.metrics import rome, summarise
+from shared.metrics import rome, summarise, zsre_rome
 from shared.models import load_lm
-from shared.probes import POST, PRE
-from shared.requests import read_counterfact
+from shared.probes import POST, PRE, rewrite_prompt
+from shared.requests import QuestionAnswer, read_counterfact
 from shared.tests.oracle import plain_answers
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
@@ -139,3 +139,38 @@ def test_a_wrong_layer_is_noticed():
     row = next(row for row in rows_of(3) if row.phase == POST and row.kind == "rewrite")
     with pytest.raises(AssertionError):
         assert_agrees(row, NUMBERS["post"][f"{row.case_id}.1"], atol=1e-2)
+
+
+@torch.no_grad()
+def text_fed_accuracy(lm, prompt, target):
+    """Score an answer as the authors' zsRE code does: every prefix of it as text, re-tokenised with the prompt."""
+    tokens = lm.tokenizer(f" {target}")["input_ids"]
+    correct = []
+    for index, token in enumerate(tokens):
+        ids = lm.tokenizer(prompt + lm.tokenizer.decode(tokens[:index]), return_tensors="pt")["input_ids"]
+        expected = lm.tokenizer(lm.tokenizer.decode(token))["input_ids"][0]
+        correct.append(int(lm.model(ids).logits[0, -1].argmax()) == expected)
+    return np.mean(correct)
+
+
+def test_zsre_accuracies_equal_those_of_answers_fed_as_text():
+    lm = golden_lm()
+    known = [
+        case.model_copy(
+            update={
+                "request": case.request.model_copy(update={"target_new": f"{case.request.target_true}. The city"}),
+                "locality": (QuestionAnswer(prompt="The mother tongue of", answer=f"{case.request.subject} is"),),
+            }
+        )
+        for case in CASES
+    ]
+    cases = zsre_rome(evaluate_single(lm, StoredEditor(1), known, EvaluationOptions("zsre", phases=(PRE,))))
+    for case in known:
+        values = cases.xs(case.case_id, level="case_id").iloc[0]
+        new, (question,) = case.request.target_new, case.locality
+        assert values.efficacy_accuracy == text_fed_accuracy(lm, rewrite_prompt(case), new)
+        paraphrases = [text_fed_accuracy(lm, prompt, new) for prompt in case.paraphrase_prompts]
+        assert values.paraphrase_accuracy == np.mean(paraphrases)
+        assert values.specificity_accuracy == text_fed_accuracy(lm, f"{question.prompt}?", question.answer)
+    assert 0.3 < cases.efficacy_accuracy.mean() < 1
+    assert 0 < cases.specificity_accuracy.mean() < 1

@@ -161,3 +161,47 @@ def test_unknown_definition():
         summarise(rome(CASES), "mend")
     assert set(METRIC_SETS) >= {"rome", "zsre_rome"}
     assert summarise(rome(CASES), "rome").columns[: len(GROUP)].tolist() == GROUP
+
+
+def random_rows(seed):
+    """Return rows of cases with different numbers of prompts and of tokens per target."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for case_id in range(12):
+        for kind, most in (("rewrite", 1), ("paraphrase", 3), ("neighborhood", 10)):
+            for index in range(rng.integers(1, most + 1)):
+                new, true = (tuple(-rng.exponential(2, rng.integers(1, 5))) for _ in range(2))
+                rows.append(compared(case_id, kind, index, new, true))
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_a_plain_loop(seed):
+    rows = random_rows(seed)
+    cases = rome(rows)
+    for kind, name, sign in (
+        ("rewrite", "efficacy", 1),
+        ("paraphrase", "paraphrase", 1),
+        ("neighborhood",) * 2 + (-1,),
+    ):
+        for case_id in range(12):
+            chosen = [row for row in rows if row.case_id == case_id and row.kind == kind]
+            differences = [
+                sign * (np.prod(np.exp(row.logprobs_new)) ** (1 / len(row.logprobs_new)))
+                - sign * (np.prod(np.exp(row.logprobs_true)) ** (1 / len(row.logprobs_true)))
+                for row in chosen
+            ]
+            values = cases.xs(case_id, level="case_id").iloc[0]
+            assert values[f"{name}_score"] == pytest.approx(np.mean([value > 0 for value in differences]))
+            assert values[f"{name}_magnitude"] == pytest.approx(np.mean(differences))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exchanging_the_objects_turns_scores_and_magnitudes_round(seed):
+    rows = random_rows(seed)
+    swapped = [compared(row.case_id, row.kind, row.prompt_index, row.logprobs_true, row.logprobs_new) for row in rows]
+    plain, turned = rome(rows), rome(swapped)
+    for name in ("efficacy", "paraphrase", "neighborhood"):
+        assert np.allclose(turned[f"{name}_score"], 1 - plain[f"{name}_score"])
+        assert np.allclose(turned[f"{name}_magnitude"], -plain[f"{name}_magnitude"])
+    assert plain.filter(like="magnitude").abs().to_numpy().max() <= 1
