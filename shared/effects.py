@@ -6,6 +6,7 @@
 averaged over facts: ATE, and AIE for each category of token and each layer.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,12 +15,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from shared.errors import DataError
+from shared.forward import embed, pad_right, run_blocks, token_batches
 from shared.models import LM
 from shared.noise import Noise, embedding_std
 from shared.requests import KnownFact
 from shared.severed import FrozenNoise, trace_severed
 from shared.trace_runs import MAX_TOKENS, Corruption, TracedFact, make_fact
 from shared.tracing import FactTrace, Restoration, RestorationKind, trace_facts
+from shared.wavefront import greedy_tokens
 
 CATEGORIES = ("first_subject", "middle_subject", "last_subject", "first_subsequent", "further", "last")
 
@@ -44,9 +47,20 @@ def category_positions(start: int, stop: int, length: int) -> dict[str, range]:
     }
 
 
-def answered_correctly(lm: LM, trace_answer: Sequence[int], attribute: str) -> bool:
-    """Return whether the model's next token is the known answer (exact match of the stripped, decoded token)."""
-    return lm.tokenizer.decode(list(trace_answer)).strip() == attribute
+@torch.no_grad()
+def predicted_answers(lm: LM, facts: Sequence[TracedFact], max_tokens: int = MAX_TOKENS) -> list[str]:
+    """Return the model's most probable next token after each prompt, decoded.
+
+    A fact is known to the model, and traced, if this string without surrounding spaces is its attribute exactly.
+    """
+    answers: list[str] = [""] * len(facts)
+    for batch in token_batches([len(fact.ids) for fact in facts], max_tokens):
+        ids = pad_right([facts[index].ids for index in batch], lm.tokenizer.pad_token_id, lm.device)
+        hidden = run_blocks(lm, embed(lm, ids), range(lm.arch.n_layers))
+        final = hidden[range(len(batch)), [len(facts[index].ids) - 1 for index in batch]]
+        for index, token in zip(batch, greedy_tokens(lm, final).tolist(), strict=True):
+            answers[index] = lm.tokenizer.decode([token])
+    return answers
 
 
 @dataclass(frozen=True)
@@ -116,12 +130,13 @@ def average_indirect_effect(
     corruption = Corruption(noise, samples)
     restorations = [Restoration(kind, 1 if kind == "state" else window) for kind in kinds]
     traced = [make_fact(lm, fact.prompt, fact.subject, fact_id=fact.known_id) for fact in facts]
-    traces = trace_facts(lm, traced, restorations, corruption, max_tokens=max_tokens)
     if only_correct:
-        attributes = [fact.attribute for fact in facts]
-        traces = [t for t, known in zip(traces, attributes, strict=True) if answered_correctly(lm, t.answer, known)]
-    if not traces:
+        answers = predicted_answers(lm, traced, max_tokens)
+        known = [answer.strip() == fact.attribute for answer, fact in zip(answers, facts, strict=True)]
+        traced = list(itertools.compress(traced, known))
+    if not traced:
         raise DataError(f"{lm.name}: the model answers none of the {len(facts)} facts correctly, so none can be traced")
+    traces = trace_facts(lm, traced, restorations, corruption, max_tokens=max_tokens)
     low = sum(trace.low for trace in traces) / len(traces)
     return EffectSummary(
         count=len(traces),
@@ -131,7 +146,7 @@ def average_indirect_effect(
             restoration.kind: {name: mean - low for name, mean in category_means(traces, restoration).items()}
             for restoration in restorations
         },
-        severed=_severed_effects(lm, [t.fact for t in traces], corruption, frozen_noise, max_tokens) if severed else {},
+        severed=_severed_effects(lm, traced, corruption, frozen_noise, max_tokens) if severed else {},
     )
 
 
