@@ -30,7 +30,7 @@ def check_settings(settings: Mapping[str, Any], schema: str | Path, sources: Seq
     Args:
         settings: the merged settings of a run or of one paper.
         schema: the schema's YAML file.
-        sources: the files that the settings were merged from; those that hold a faulty key are named.
+        sources: the files that the settings were merged from, the strongest last; the one with a faulty key is named.
 
     Raises:
         ConfigError: if a key is unknown or missing, or a value has the wrong type or range.
@@ -48,19 +48,19 @@ def _explain(fault: ValidationError, contents: Mapping[str, Any]) -> Iterator[st
     if fault.validator == "additionalProperties":
         known = sorted(fault.schema.get("properties", {}))
         for key in sorted(set(fault.instance) - set(known)):
-            yield f"{_holders(contents, [*path, key])}: unknown key {'.'.join([*path, key])!r}; known keys: {known}"
+            yield f"{_holder(contents, [*path, key])}: unknown key {'.'.join([*path, key])!r}; known keys: {known}"
         return
     if fault.validator == "required":
-        yield f"{_holders(contents, path)}: in {'.'.join(path) or 'the top level'}: {fault.message}"
+        yield f"{_holder(contents, path)}: in {'.'.join(path) or 'the top level'}: {fault.message}"
         return
     meaning = fault.schema.get("description")
     hint = f" ({meaning})" if meaning else ""
-    yield f"{_holders(contents, path)}: {'.'.join(path)}: {fault.message}{hint}"
+    yield f"{_holder(contents, path)}: {'.'.join(path)}: {fault.message}{hint}"
 
 
-def _holders(contents: Mapping[str, Any], path: Sequence[str]) -> str:
+def _holder(contents: Mapping[str, Any], path: Sequence[str]) -> str:
     holding = [name for name, content in contents.items() if _has(content, path)]
-    return " and ".join(holding) or "command line (--config) or " + " and ".join(contents)
+    return holding[-1] if holding else " and ".join([*contents, "the command line (--config)"])
 
 
 def _has(content: Any, path: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from shared.errors import ConfigError
 from shared.fetch import read_registry
 from shared.provenance import REPOSITORY as ROOT
 from shared.provenance import code_digest
-from shared.settings import check_settings, read_yaml
+from shared.settings import check_settings
 
 REGISTRY = read_registry(ROOT / "data/registry.tsv")
 FACT_FILES = ["facts.json", "known_facts.json", "attribute_snippets.json", "corpus.txt"]
@@ -26,17 +26,14 @@ MODEL_FILES = [
 ]
 
 # Jobs run with the Python that runs the workflow, whether or not its environment was activated.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
-)
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def check_config():
     """Check the run's settings as a whole, before any rule is read."""
-    sources = [
-        os.path.relpath(source)
-        for source in dict.fromkeys(map(str, workflow.configfiles))
-    ]
+    given = dict.fromkeys(os.path.relpath(source) for source in workflow.configfiles)
+    # Snakemake lists the base config last, although the others stand over it.
+    sources = sorted(given, key=lambda source: source != "config/config.yaml")
     check_settings(config, ROOT / "config/config.schema.yaml", sources)
     for model in config["run"]["models"]:
         if model not in config["models"]:
@@ -46,15 +43,11 @@ def check_config():
             )
     for paper in [*config["papers"], *config["overrides"]]:
         if not (ROOT / "papers" / paper / "config.yaml").is_file():
-            raise ConfigError(
-                f"{' and '.join(sources)}: {paper!r} is no folder of papers/ with a config.yaml"
-            )
+            raise ConfigError(f"{' and '.join(sources)}: {paper!r} is no folder of papers/ with a config.yaml")
     for file, source in config["data"].items():
         name = source.removeprefix("registry:")
         if name != source and name not in REGISTRY:
-            raise ConfigError(
-                f"data.{file}: data/registry.tsv has no {name!r}; it has {sorted(REGISTRY)}"
-            )
+            raise ConfigError(f"data.{file}: data/registry.tsv has no {name!r}; it has {sorted(REGISTRY)}")
 
 
 def paper_config(paper):
@@ -68,22 +61,27 @@ def paper_config(paper):
         [defaults.relative_to(ROOT)],
     )
     for model in config["run"]["models"]:
-        if paper in config["papers"] and model not in merged.get(
-            "models", {model: None}
-        ):
+        if paper in config["papers"] and model not in merged.get("models", {model: None}):
             raise ConfigError(
                 f"papers/{paper}/config.yaml: `models` has no settings for {model!r}, which run.models names; "
                 f"add them there or under overrides.{paper}.models"
             )
     data = [file for file, source in config["data"].items() if source != "none"]
-    return merged | {
-        "run": config["run"] | {"scale": config["scale"], "gpus": gpus(), "data": data}
-    }
+    return merged | {"run": config["run"] | {"scale": config["scale"], "gpus": gpus(), "data": data}}
 
 
 def paper_items(registered):
     """Return the targets of all papers of this run; `registered` is Snakemake's `rules`."""
     return [getattr(registered, f"{paper}_all").input for paper in config["papers"]]
+
+
+def overall(item):
+    """Return the keywords of `report()` for a page about all papers."""
+    return {
+        "caption": f"report/{item.lower()}.rst",
+        "category": "Across papers",
+        "labels": {"item": item},
+    }
 
 
 def gpus():
@@ -93,14 +91,7 @@ def gpus():
 
 def models_with(key):
     """Return a wildcard pattern of the models whose description has `key`; it matches nothing where there are none."""
-    return (
-        "|".join(
-            re.escape(model)
-            for model, source in config["models"].items()
-            if key in source
-        )
-        or "(?!)"
-    )
+    return "|".join(re.escape(model) for model, source in config["models"].items() if key in source) or "(?!)"
 
 
 def described(key):
@@ -110,9 +101,7 @@ def described(key):
 
 def trained_on(file):
     """Return a function of wildcards that names one file of the facts that the wildcard model is trained on."""
-    return (
-        lambda wildcards: f"<results>/facts/{config['models'][wildcards.model]['train_on']}/{file}"
-    )
+    return lambda wildcards: f"<results>/facts/{config['models'][wildcards.model]['train_on']}/{file}"
 
 
 def moment_options():
@@ -126,9 +115,7 @@ def data_source(wildcards):
     """Return the file that a raw file of this run is taken from."""
     source = config["data"].get(wildcards.file, "none")
     if source == "none":
-        raise ConfigError(
-            f"a rule needs {wildcards.file}, and the config says `{wildcards.file}: none` under `data`"
-        )
+        raise ConfigError(f"a rule needs {wildcards.file}, and the config says `{wildcards.file}: none` under `data`")
     if source in {"world", "counterfact"}:
         return f"<results>/facts/{source}/{wildcards.file}"
     if source.startswith("registry:"):

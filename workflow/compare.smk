@@ -5,12 +5,7 @@ rule check_claims:
     output:
         csv="<figures>/claims.csv",
         markdown="<figures>/claims.md",
-        page=report(
-            "<figures>/claims.html",
-            caption="report/claims.rst",
-            category="Across papers",
-            labels={"item": "Claims"},
-        ),
+        page=report("<figures>/claims.html", **overall("Claims")),
     log:
         "<logs>/check_claims.log",
     benchmark:
@@ -33,12 +28,7 @@ rule list_items:
         lists=collect("papers/{paper}/items.yaml", paper=config["papers"]),
     output:
         markdown="<figures>/overview.md",
-        page=report(
-            "<figures>/overview.html",
-            caption="report/overview.rst",
-            category="Across papers",
-            labels={"item": "Overview"},
-        ),
+        page=report("<figures>/overview.html", **overall("Overview")),
     log:
         "<logs>/list_items.log",
     benchmark:

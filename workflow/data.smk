@@ -10,9 +10,7 @@ rule fetch_dataset:
     conda:
         "../envs/environment.yaml"
     params:
-        name=lambda wildcards: next(
-            entry.name for entry in REGISTRY.values() if entry.file == wildcards.file
-        ),
+        name=lambda wildcards: next(entry.name for entry in REGISTRY.values() if entry.file == wildcards.file),
     shell:
         "python -m shared.fetch registry {params.name} --out {output} > {log} 2>&1"
 
@@ -32,4 +30,4 @@ rule provide_dataset:
     conda:
         "../envs/environment.yaml"
     shell:
-        "python -m shared.fetch local {input} --out {output} > {log} 2>&1"
+        "python -m shared.fetch local {input:q} --out {output} > {log} 2>&1"

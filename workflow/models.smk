@@ -32,8 +32,7 @@ rule read_counterfact_facts:
         folder=subpath(output[0], parent=True),
         code=code_digest("shared.world.real", "shared.world.raw"),
     shell:
-        "python -m shared.world counterfact-facts --counterfact {input}"
-        " --out {params.folder} > {log} 2>&1"
+        "python -m shared.world counterfact-facts --counterfact {input}" " --out {params.folder} > {log} 2>&1"
 
 
 rule train_tokenizer:
@@ -139,7 +138,7 @@ rule link_model:
         path=described("path"),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m shared.checkpoints path {params.path} --out {params.folder} > {log} 2>&1"
+        "python -m shared.checkpoints path {params.path:q} --out {params.folder} > {log} 2>&1"
 
 
 rule second_moments:
