@@ -1,0 +1,53 @@
+"""The value v* that makes the model state the new fact (§3.1, step 2)."""
+
+from collections.abc import Sequence
+
+from papers.rome.hyperparams import RomeHyperparams
+from shared.fitting import Row, teacher_forced
+from shared.models import LM
+from shared.optimise import VectorProblem, VectorResult, optimise_vectors
+from shared.requests import EditRequest
+from shared.tokens import Prompt, encode_prompt, target_ids
+
+ESSENCE_TEMPLATE = "{} is a"
+
+
+def value_problem(lm: LM, request: EditRequest, prompts: Sequence[Prompt], fact_token: str) -> VectorProblem:
+    """Return the search for one request: its prompt with the new object in every context, and "{subject} is a".
+
+    The KL term reads the lookup position of "{subject} is a", normally the subject's last token; what follows cannot
+    matter to a causal model and is cut.
+    """
+    target = target_ids(lm, request.target_new)
+    essence = encode_prompt(lm, ESSENCE_TEMPLATE, request.subject, fact_token)
+    return VectorProblem(
+        case=str(request.case_id),
+        rows=[teacher_forced(prompt.ids, target) for prompt in prompts],
+        lookups=[prompt.lookup for prompt in prompts],
+        anchor=Row(essence.ids[: essence.lookup + 1]),
+    )
+
+
+def target_values(
+    lm: LM,
+    requests: Sequence[EditRequest],
+    prompts: Sequence[Sequence[Prompt]],
+    layer: int,
+    hyperparams: RomeHyperparams,
+    max_tokens: int = 6144,
+) -> list[VectorResult]:
+    """Find v* = v0 + δ of every request (Eq. 4, §3.1, Meng et al. 2022), all as one batched search.
+
+    Args:
+        prompts: per request, its prompt in every context, the plain one first.
+        layer: edited layer; δ is added to its MLP's output at the lookup position.
+        max_tokens: see `optimise_vectors`.
+
+    Raises:
+        NumericalError: the search of a case diverged.
+    """
+    problems = [
+        value_problem(lm, request, contexts, hyperparams.fact_token)
+        for request, contexts in zip(requests, prompts, strict=True)
+    ]
+    return optimise_vectors(lm, problems, layer, site="mlp", settings=hyperparams.search(), max_tokens=max_tokens)

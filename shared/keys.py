@@ -1,0 +1,79 @@
+"""Keys and values of an edit: what enters and leaves chosen modules at each prompt's lookup position.
+
+A key is the input of a block's MLP down projection at the subject's token; causal attention makes it depend on nothing
+that comes later, so a pass computes the tokens up to the lookup position and the blocks up to the highest layer asked
+for, once per distinct beginning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from shared.forward import embed, pad_right, run_blocks, token_batches
+from shared.hooks import capture
+from shared.models import LM
+from shared.tokens import Prompt
+
+
+@dataclass(frozen=True)
+class LookupStates:
+    """States at the lookup positions, by layer.
+
+    Attributes:
+        keys: input of the MLP's down projection.
+        mlp: output of the MLP.
+        blocks: output of the block (the residual stream after it).
+    """
+
+    keys: dict[int, Float[Tensor, "prompt d_mlp"]]
+    mlp: dict[int, Float[Tensor, "prompt d_model"]]
+    blocks: dict[int, Float[Tensor, "prompt d_model"]]
+
+
+@torch.no_grad()
+def lookup_states(
+    lm: LM,
+    prompts: Sequence[Prompt],
+    *,
+    keys: Sequence[int] = (),
+    mlp: Sequence[int] = (),
+    blocks: Sequence[int] = (),
+    max_tokens: int = 8192,
+) -> LookupStates:
+    """Read the states of the given layers at each prompt's lookup position.
+
+    Args:
+        prompts: tokenised prompts; tokens after `lookup` are not computed.
+        keys, mlp, blocks: layers of which each kind of state is wanted.
+        max_tokens: bound on the padded tokens of one forward pass.
+
+    Cost: one forward of the blocks up to the highest layer, over each distinct text up to its lookup position.
+    """
+    texts = [tuple(prompt.ids[: prompt.lookup + 1]) for prompt in prompts]
+    distinct = list(dict.fromkeys(texts))
+    where = {text: index for index, text in enumerate(distinct)}
+    order = torch.tensor([where[text] for text in texts], device=lm.device)
+    top = max((*keys, *mlp, *blocks))
+    inputs = {("keys", layer): lm.arch.mlp_out(layer) for layer in keys}
+    outputs = {("mlp", layer): lm.arch.mlp(layer) for layer in mlp}
+    outputs |= {("blocks", layer): lm.arch.block(layer) for layer in blocks}
+    found: dict[tuple[str, int], Tensor] = {}
+    for batch in token_batches([len(text) for text in distinct], max_tokens):
+        ids = pad_right([distinct[i] for i in batch], lm.tokenizer.pad_token_id, lm.device)
+        last = torch.tensor([len(distinct[i]) - 1 for i in batch], device=lm.device)
+        with capture(inputs, inputs=True) as entering, capture(outputs) as leaving:
+            run_blocks(lm, embed(lm, ids), range(top + 1))
+        for site, states in (entering | leaving).items():
+            rows = states[torch.arange(len(batch), device=lm.device), last]
+            if site not in found:
+                found[site] = rows.new_empty(len(distinct), rows.shape[1])
+            found[site][torch.tensor(batch, device=lm.device)] = rows
+    ordered = {site: rows[order] for site, rows in found.items()}
+
+    def of(kind: str) -> dict[int, Tensor]:
+        return {layer: rows for (of_kind, layer), rows in ordered.items() if of_kind == kind}
+
+    return LookupStates(of("keys"), of("mlp"), of("blocks"))
