@@ -4,7 +4,7 @@ A method registers itself where it is defined; a program that wants it imports t
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from shared.deltas import UNEDITED, Edit
 from shared.errors import ConfigError
@@ -12,6 +12,7 @@ from shared.models import LM
 from shared.requests import EditRequest
 
 
+@runtime_checkable
 class Editor(Protocol):
     """What every method offers. An editor holds its settings; it keeps no model."""
 

@@ -161,7 +161,8 @@ def _finite(score: TargetScore, side: str, row: ProbeRow) -> dict[str, tuple]:
             f"{_where(row)}: the log-probabilities of target_{side} are {score.log_probs}; the edit drove the model "
             "out of floating-point range: lower its step size or clamp it"
         )
-    return {f"logprobs_{side}": score.log_probs, f"correct_{side}": score.correct}
+    answers = {"logprobs": score.log_probs, "predicted": score.predicted, "correct": score.correct}
+    return {f"{name}_{side}": answer for name, answer in answers.items()}
 
 
 def _continued(

@@ -15,6 +15,7 @@ from torch import Tensor
 from shared.deltas import RowEdits
 from shared.errors import ConfigError
 from shared.forward import KeyValues, add_positions, logits, run_blocks, token_embeddings
+from shared.lean import fused_gelu
 from shared.models import LM
 
 
@@ -115,7 +116,8 @@ def generate(
         batch = order[first : first + batch_rows]
         if edits is not None:
             edits.select([edit_of[row] for row in batch])
-        made = _generate_batch(lm, [prompts[r] for r in batch], max_length, top_k, [seeds[r] for r in batch])
+        with fused_gelu(lm):
+            made = _generate_batch(lm, [prompts[r] for r in batch], max_length, top_k, [seeds[r] for r in batch])
         for row, ids in zip(batch, made, strict=True):
             texts[row] = ids
     return texts

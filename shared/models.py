@@ -5,6 +5,7 @@ module paths all exist on it, so a new checkpoint of a known shape needs no regi
 """
 
 import inspect
+import sys
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 from transformers.pytorch_utils import Conv1D
 
 from shared.errors import ModelError
@@ -270,6 +272,8 @@ def load_lm(
     if path.is_dir():
         _check_local(path)
     options = {"revision": revision, "trust_remote_code": False}
+    if not sys.stderr.isatty():
+        disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(name_or_path, dtype=dtype, use_safetensors=True, **options)
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, **options)

@@ -55,6 +55,7 @@ class ProbeRow(Probe):
         protocol: how edits and scoring were interleaved and which probes were asked, e.g. `single/counterfact`.
         seed: seed of the run, from which the seed of each generated text is derived.
         logprobs_new, logprobs_true: natural-log probability of each token of the target, given those before it.
+        predicted_new, predicted_true: the most probable token at the place of each of these tokens.
         correct_new, correct_true: whether each of these tokens was the most probable one there.
         text: generated text including its prompt.
     """
@@ -65,6 +66,8 @@ class ProbeRow(Probe):
     seed: int = 0
     logprobs_new: tuple[float, ...] | None = None
     logprobs_true: tuple[float, ...] | None = None
+    predicted_new: tuple[int, ...] | None = None
+    predicted_true: tuple[int, ...] | None = None
     correct_new: tuple[bool, ...] | None = None
     correct_true: tuple[bool, ...] | None = None
     text: str | None = None

@@ -5,6 +5,7 @@ are prefixes of other rows (of the same edit) are dropped and read from the long
 each may carry its own edit, and the vocabulary projection runs only at positions whose predictions are wanted.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from shared.deltas import RowEdits
 from shared.forward import embed, logits, pad_right, run_blocks, token_batches
+from shared.lean import fused_gelu
 from shared.models import LM
 
 
@@ -22,16 +24,23 @@ class TargetScore:
 
     Attributes:
         log_probs: natural-log probability of each target token given the prompt and the tokens before it.
-        correct: whether each target token is the most probable one there.
+        predicted: the most probable token at each target token's place.
+        correct: whether each target token is that token.
     """
 
     log_probs: tuple[float, ...]
+    predicted: tuple[int, ...]
     correct: tuple[bool, ...]
 
     @property
     def mean_nll(self) -> float:
         """Mean negative log-probability per token, in nats."""
         return -sum(self.log_probs) / len(self.log_probs)
+
+    @property
+    def probability(self) -> float:
+        """Geometric mean of the tokens' probabilities, which is what ROME's magnitudes compare."""
+        return math.exp(-self.mean_nll)
 
 
 @dataclass(frozen=True)
@@ -99,14 +108,15 @@ def score_targets(
         readers[read.row].append(pair)
     scores: list[TargetScore | None] = [None] * len(prompts)
     pad = lm.tokenizer.pad_token_id
-    for batch in token_batches([len(ids) for _, ids in rows], max_tokens):
-        ids = pad_right([rows[row][1] for row in batch], pad, lm.device)
-        if edits is not None:
-            edits.select([rows[row][0] for row in batch])
-        hidden = run_blocks(lm, embed(lm, ids), range(lm.arch.n_layers))
-        pairs = [(line, pair) for line, row in enumerate(batch) for pair in readers[row]]
-        for pair, score in zip((p for _, p in pairs), _read(lm, hidden, pairs, reads, targets), strict=True):
-            scores[pair] = score
+    with fused_gelu(lm):
+        for batch in token_batches([len(ids) for _, ids in rows], max_tokens):
+            ids = pad_right([rows[row][1] for row in batch], pad, lm.device)
+            if edits is not None:
+                edits.select([rows[row][0] for row in batch])
+            hidden = run_blocks(lm, embed(lm, ids), range(lm.arch.n_layers))
+            pairs = [(line, pair) for line, row in enumerate(batch) for pair in readers[row]]
+            for pair, score in zip((p for _, p in pairs), _read(lm, hidden, pairs, reads, targets), strict=True):
+                scores[pair] = score
     return scores
 
 
@@ -121,12 +131,15 @@ def _read(
     lines = [line for line, pair in pairs for _ in range(reads[pair].length)]
     places = [reads[pair].start + k for _, pair in pairs for k in range(reads[pair].length)]
     wanted = torch.tensor([token for _, pair in pairs for token in targets[pair]], device=hidden.device)
-    log_probs = logits(lm, hidden[lines, places]).float().log_softmax(-1)
+    projected = logits(lm, hidden[lines, places])
+    log_probs = projected.to(torch.promote_types(projected.dtype, torch.float32)).log_softmax(-1)
     values = log_probs.gather(1, wanted[:, None])[:, 0].tolist()
-    correct = (log_probs.argmax(-1) == wanted).tolist()
+    best = log_probs.argmax(-1)
+    predicted, correct = best.tolist(), (best == wanted).tolist()
     scores, reached = [], 0
     for _, pair in pairs:
         end = reached + reads[pair].length
-        scores.append(TargetScore(tuple(values[reached:end]), tuple(correct[reached:end])))
+        picked = slice(reached, end)
+        scores.append(TargetScore(tuple(values[picked]), tuple(predicted[picked]), tuple(correct[picked])))
         reached = end
     return scores
