@@ -26,7 +26,7 @@ MODEL_FILES = [
 ]
 
 # Jobs run with the Python that runs the workflow, whether or not its environment was activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
 
 
 def check_config():
@@ -115,7 +115,7 @@ def data_source(wildcards):
     """Return the file that a raw file of this run is taken from."""
     source = config["data"].get(wildcards.file, "none")
     if source == "none":
-        raise ConfigError(f"a rule needs {wildcards.file}, and the config says `{wildcards.file}: none` under `data`")
+        raise ConfigError(f"{wildcards.file} is needed, but the config says `{wildcards.file}: none` under `data`")
     if source in {"world", "counterfact"}:
         return f"<results>/facts/{source}/{wildcards.file}"
     if source.startswith("registry:"):
