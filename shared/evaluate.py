@@ -68,7 +68,7 @@ class EvaluationOptions:
     generation: GenerationOptions | None = None
     phases: tuple[str, ...] = (PRE, POST)
     edit_batch: int = 16
-    max_tokens: int = 8192
+    max_tokens: int = 1024
     seed: int = 0
 
     def __post_init__(self) -> None:
