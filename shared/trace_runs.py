@@ -59,11 +59,16 @@ def make_fact(lm: LM, prompt: str, subject: str, *, target: str | None = None, f
         target: text whose joint probability is traced (a leading space is added); the model's own answer if absent.
 
     Raises:
-        DataError: the subject is not in the prompt.
+        DataError: the subject is not in the prompt, or the text is longer than the model's positions.
     """
     ids = encode(lm, prompt)
+    wanted = None if target is None else tuple(target_ids(lm, target))
+    if (length := len(ids) + len(wanted or ())) > lm.arch.n_positions:
+        raise DataError(
+            f"fact {fact_id}: {length} tokens, but the model has {lm.arch.n_positions} positions: {prompt!r}"
+        )
     start, stop = find_subject(lm, ids, subject)
-    return TracedFact(fact_id, tuple(ids), start, stop, None if target is None else tuple(target_ids(lm, target)))
+    return TracedFact(fact_id, tuple(ids), start, stop, wanted)
 
 
 @dataclass(frozen=True)

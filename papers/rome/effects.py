@@ -35,8 +35,11 @@ class Traces:
     asked: int
 
 
-def read_traces(paths: Iterable[str | Path]) -> Traces:
-    """Read the shards of a tracing run, keeping facts that the model completes correctly, by id.
+def read_traces(paths: Iterable[str | Path], *, only_correct: bool = True) -> Traces:
+    """Read the shards of a tracing run, by id.
+
+    Args:
+        only_correct: keep the facts that the model completes correctly; else all that were traced.
 
     Raises:
         DataError: a row is not of a traced fact, an id occurs twice, or no fact was completed correctly.
@@ -55,7 +58,7 @@ def read_traces(paths: Iterable[str | Path]) -> Traces:
                     f"{path}, line {number}: known_id {row['known_id']} occurs twice among {len(files)} files"
                 )
             asked.add(row["known_id"])
-            if row["correct"]:
+            if row["correct"] or ("high" in row and not only_correct):
                 rows[row["known_id"]] = row
     if not rows:
         raise DataError(f"{', '.join(map(str, files))}: none of the {len(asked)} facts was completed correctly")

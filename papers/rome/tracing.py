@@ -9,6 +9,7 @@ curves are made from these lines by `papers.rome.effects`.
 """
 
 import argparse
+import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class TraceSettings:
         window: layers of a restored MLP or attention window (the paper: 10 of 48).
         severed: also trace with MLPs and with attention severed at the last subject token.
         frozen_noise: see `shared.severed.trace_severed`.
+        only_correct: leave out facts whose answer the model does not predict. The authors do so for heatmaps but not
+            for their severed curves; one filter serves both here.
         max_tokens: bound on the tokens of one forward pass.
     """
 
@@ -55,6 +58,7 @@ class TraceSettings:
     window: int = 10
     severed: bool = False
     frozen_noise: FrozenNoise = "next"
+    only_correct: bool = True
     max_tokens: int = MAX_TOKENS
 
     @property
@@ -107,7 +111,7 @@ def _ends(trace: FactTrace | SeveredTrace) -> dict[str, float]:
 
 
 def trace_block(lm: LM, facts: Sequence[KnownFact], settings: TraceSettings) -> list[dict[str, Any]]:
-    """Return one row per known fact; those the model does not know have `correct: false` and no scores.
+    """Return one row per fact; those the model does not know have `correct: false` and, by default, no scores.
 
     Args:
         facts: traced together; their numbers depend on the company only through float rounding (≤ 1e-6).
@@ -115,13 +119,14 @@ def trace_block(lm: LM, facts: Sequence[KnownFact], settings: TraceSettings) -> 
     traced = [make_fact(lm, fact.prompt, fact.subject, fact_id=fact.known_id) for fact in facts]
     answers = predicted_answers(lm, traced, settings.max_tokens)
     correct = [answer.strip() == fact.attribute for answer, fact in zip(answers, facts, strict=True)]
-    known = [fact for fact, right in zip(traced, correct, strict=True) if right]
-    scores = iter(_scores(lm, known, settings) if known else [])
+    chosen = [right or not settings.only_correct for right in correct]
+    kept = list(itertools.compress(traced, chosen))
+    scores = iter(_scores(lm, kept, settings) if kept else [])
     rows = []
-    for fact, own, answer, right in zip(facts, traced, answers, correct, strict=True):
+    for fact, own, answer, right, measured in zip(facts, traced, answers, correct, chosen, strict=True):
         head = _head(lm, own, fact.prompt, fact.subject)
         row = {**head, "attribute": fact.attribute, "answer": answer, "correct": right}
-        rows.append({**row, **next(scores)} if right else row)
+        rows.append({**row, **next(scores)} if measured else row)
     return rows
 
 
@@ -174,7 +179,13 @@ def _rows(lm: LM, facts: Sequence[KnownFact], options: argparse.Namespace) -> It
         noise = make_noise(lm, options.noise, [fact.subject for fact in facts], _texts(options.texts))
         corruption = Corruption(noise, options.samples, options.seed, options.extra_tokens)
         settings = TraceSettings(
-            corruption, tuple(options.kinds), options.window, options.severed, options.frozen_noise, options.max_tokens
+            corruption=corruption,
+            kinds=tuple(options.kinds),
+            window=options.window,
+            severed=options.severed,
+            frozen_noise=options.frozen_noise,
+            only_correct=not options.unfiltered,
+            max_tokens=options.max_tokens,
         )
     with progress:
         for block in blocks:
@@ -199,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--frozen-noise", choices=["next", "same"], default="next",
                         help="noise of the severed runs: a second draw (the authors' code) or the same")  # fmt: skip
+    parser.add_argument("--unfiltered", action="store_true", help="also trace facts that the model answers wrongly")
     parser.add_argument("--noise", default="s3", help="s3, 0.1, u0.1, us3, m or t3; see shared/noise.py")
     parser.add_argument("--texts", type=Path, help="one document per line, for the noise rules m and t")
     parser.add_argument("--samples", type=int, default=10, help="corrupted runs per fact")

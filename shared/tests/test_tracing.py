@@ -131,6 +131,8 @@ def test_bad_input_is_named():
     lm = _decided_lm("gpt2")
     with pytest.raises(DataError, match="Paris"):
         make_fact(lm, "Anna Bell works as a", "Paris")
+    with pytest.raises(DataError, match="fact 5.*128 positions"):
+        make_fact(lm, "Anna Bell " * 80, "Anna", fact_id=5)
     with pytest.raises(DataError, match=r"fact 7.*\[2, 9\)"):
         TracedFact(7, (1, 2, 3), 2, 9)
     with pytest.raises(ConfigError, match="window 4"):

@@ -68,6 +68,15 @@ def test_shards_together_are_the_whole_byte_for_byte(run):
     assert read_traces([run / f"part{k}.jsonl" for k in (3, 1, 2)]) == read_traces([run / "whole.jsonl"])
 
 
+def test_unknown_facts_are_traced_only_if_asked(run):
+    _trace(run, "all.jsonl", "--unfiltered", "--kinds")
+    rows = read_traces([run / "all.jsonl"], only_correct=False).rows
+    assert [row["correct"] for row in rows] == [True, True, True, False, True]
+    assert len(severed_effects(rows)) == 3 * LAYERS
+    assert len(read_traces([run / "all.jsonl"]).rows) == 4
+    assert len(read_traces([run / "whole.jsonl"], only_correct=False).rows) == 4
+
+
 def test_gradient_mode(run):
     _trace(run, "gradients.jsonl", "--mode", "gradients", "--first", "1", "--kinds", "mlp", "--steps", "20")
     [row] = read_jsonl(run / "gradients.jsonl")
