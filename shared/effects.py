@@ -124,7 +124,7 @@ def average_indirect_effect(
     Raises:
         DataError: no facts, or none that the model answers correctly.
 
-    Cost: see `shared.tracing`; with 6 layers, d_model 128, 10 samples and 8 tokens some 10 ms per fact for the states.
+    Cost: see `shared.tracing`; some 0.1 s per fact for states and severed curves on one core with 8 layers of width 128.
     """
     noise = Noise(scale=noise_multiple * embedding_std(lm, [fact.subject for fact in facts]))
     corruption = Corruption(noise, samples)
