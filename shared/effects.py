@@ -124,7 +124,7 @@ def average_indirect_effect(
     Raises:
         DataError: no facts, or none that the model answers correctly.
 
-    Cost: see `shared.tracing`; some 0.1 s per fact for states and severed curves on one core with 8 layers of width 128.
+    Cost: see `shared.tracing`; some 0.1 s per fact for states and severed curves (8 layers of width 128, one core).
     """
     noise = Noise(scale=noise_multiple * embedding_std(lm, [fact.subject for fact in facts]))
     corruption = Corruption(noise, samples)
