@@ -1,9 +1,9 @@
 """Fine-tuning of single linear modules: many independent edits as one batch, or one edit for many facts.
 
 The baselines FT, FT+L and AttnEdit of ROME (Meng et al. 2022) move the weight and bias of one module by Adam until one
-fact is learnt, FT+L within ±ε of the original weights. Here each edit has its own copy of the weights, which its own rows
-meet in one batched product; blocks below the module are computed once, and only the wanted positions go through the last
-MLP and the vocabulary.
+fact is learnt, FT+L within ±ε of the original weights. Here each edit has its own copy of the weights, which its own
+rows meet in one batched product; blocks below the module are computed once, and only the wanted positions go through
+the last MLP and the vocabulary.
 """
 
 import math

@@ -4,12 +4,12 @@ The contexts here shadow a module's `forward` on the instance and take it away a
 still fire and the model is untouched outside.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers.activations import NewGELUActivation
 
@@ -55,4 +55,22 @@ def mlp_only_at(lm: LM, layer: int, wanted: Bool[Tensor, "row pos"]) -> Iterator
         return torch.zeros_like(hidden).index_put((rows, columns), whole(hidden[rows, columns]))
 
     with shadowed(mlp, forward):
+        yield
+
+
+@contextmanager
+def constant_after_first(
+    modules: Sequence[nn.Module], outputs: Sequence[Float[Tensor, "row pos d_out"]]
+) -> Iterator[None]:
+    """Run position-wise modules at position 0 only; elsewhere their outputs are the given constants.
+
+    Meant for the projections of an attention whose input changes at one position only.
+    """
+    with ExitStack() as stack:
+        for module, output in zip(modules, outputs, strict=True):
+
+            def forward(x: Tensor, whole: Callable = module.forward, rest: Tensor = output[:, 1:]) -> Tensor:
+                return torch.cat([whole(x[:, :1]), rest], dim=1)
+
+            stack.enter_context(shadowed(module, forward))
         yield

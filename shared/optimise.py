@@ -11,6 +11,7 @@ and projects to the vocabulary at the target's positions only. Edits that have c
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,7 @@ from shared.errors import ConfigError, NumericalError
 from shared.fitting import Adam, Objective, Reads, Row, embed_rows, mean_nll, rows_per_problem
 from shared.forward import KeyValues, causal_mask, logits, run_blocks
 from shared.hooks import capture
-from shared.lean import fused_gelu, mlp_only_at
+from shared.lean import constant_after_first, fused_gelu, mlp_only_at
 from shared.models import LM
 
 Site = Literal["mlp", "block"]
@@ -135,6 +136,7 @@ class _Batch:
         self.positions, self.mask = self._geometry(lookups, ends)
         self.wanted = self.reads.positions_read(self.base.shape[1])
         self.wanted[self.n_rows :: self.n_rows + self.anchored, 0] |= self.anchored
+        self.projected: list[Tensor] | None = None
 
     @torch.no_grad()
     def _clean_pass(self, rows: list[Row], lookups: list[int], ends: list[int], site: Site):
@@ -145,7 +147,8 @@ class _Batch:
         cache, prefix = KeyValues(record=True), max(lookups)
         later = range(layer + 1, lm.arch.n_layers)
         if prefix and later:
-            run_blocks(lm, after[:, :prefix], later, cache=cache)
+            with mlp_only_at(lm, later[-1], torch.zeros(len(rows), prefix, dtype=torch.bool, device=lm.device)):
+                run_blocks(lm, after[:, :prefix], later, cache=cache)
         line = torch.arange(len(rows), device=lm.device)
         start = torch.tensor(lookups, device=lm.device)
         first = line[:: self.n_rows + self.anchored]
@@ -172,6 +175,20 @@ class _Batch:
         self.base, self.positions, self.mask = self.base[rows], self.positions[rows], self.mask[rows]
         self.cache, self.reads = self.cache.select(rows), self.reads.select(rows)
         self.initial, self.wanted = self.initial[problems], self.wanted[rows]
+        self.projected = None if self.projected is None else [constant[rows] for constant in self.projected]
+
+    @contextmanager
+    def _known_projections(self) -> Iterator[None]:
+        """Spare block l+1's attention the projections after the lookup position, whose input δ does not reach."""
+        modules = self.lm.arch.attention_in(self.layer + 1)
+        if self.projected is not None:
+            with constant_after_first(modules, self.projected):
+                yield
+            return
+        sites = {str(index): module for index, module in enumerate(modules)}
+        with capture(sites) as seen:
+            yield
+        self.projected = [seen[site] for site in sites]
 
     def forward(self, delta: Float[Tensor, "problem d_model"]):
         """Return the target log-probabilities (problem, row, token), their mask, and the anchors' log-probabilities."""
@@ -182,7 +199,7 @@ class _Batch:
         store = KeyValues()
         store.layers = self.cache.layers
         if later:
-            with mlp_only_at(lm, later[-1], self.wanted):
+            with mlp_only_at(lm, later[-1], self.wanted), self._known_projections():
                 hidden = run_blocks(lm, hidden, later, positions=self.positions, mask=self.mask, cache=store)
         shape = (len(delta), per, -1)
         log_probs = self.reads.log_probs(lm, hidden).reshape(shape)[:, : self.n_rows]
@@ -216,7 +233,7 @@ def optimise_vectors(
     site: Site = "mlp",
     settings: VectorSettings | None = None,
     objective: Objective = mean_nll,
-    max_tokens: int = 6144,
+    max_tokens: int = 2048,
 ) -> list[VectorResult]:
     """Find, for each problem, the vector δ after block `layer` that minimises its loss.
 
@@ -255,7 +272,7 @@ def optimise_vectors(
 def _losses(
     batch: _Batch, delta: Tensor, anchors_before: Tensor | None, settings: VectorSettings, objective: Objective
 ) -> tuple[Float[Tensor, "problem 4"], Tensor | None]:
-    """Return the total, fit, KL and decay terms of every problem, and the anchors' log-probabilities before the edit."""
+    """Return every problem's total, fit, KL and decay terms, and the anchors' log-probabilities before the edit."""
     log_probs, mask, anchors = batch.forward(delta)
     fit = objective(log_probs, mask)
     kl = torch.zeros_like(fit)
@@ -286,8 +303,8 @@ def _search(batch: _Batch, names: list[str], settings: VectorSettings, objective
         for index, row in zip(active.tolist(), terms.detach().double().cpu(), strict=True):
             if not row.isfinite().all():
                 raise NumericalError(
-                    f"case {names[index]}: the loss became {float(row[0])} at step {step} of the vector search at layer "
-                    f"{batch.layer}; lower the learning rate ({settings.lr}) or run in float32"
+                    f"case {names[index]}: the loss became {float(row[0])} at step {step} of the vector search at "
+                    f"layer {batch.layer}; lower the learning rate ({settings.lr}) or run in float32"
                 )
             history[index].append(row)
         if gradient is None:

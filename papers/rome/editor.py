@@ -30,7 +30,7 @@ def edit_layer(
     hyperparams: RomeHyperparams,
     contexts: Sequence[str],
     moments: SecondMoments | None,
-    max_tokens: int = 6144,
+    max_tokens: int = 2048,
 ) -> list[Edit]:
     """Return one independent rank-one edit of `layer` per request (§3.1, Meng et al. 2022).
 
@@ -110,7 +110,7 @@ class RomeEditor:
         contexts: Sequence[str] | None = None,
         context_lengths: Sequence[Sequence[int]] = ((5, 10), (10, 10)),
         context_seed: int = 0,
-        max_tokens: int = 6144,
+        max_tokens: int = 2048,
         **settings: Any,
     ):
         if layer is not None:

@@ -34,7 +34,7 @@ def target_values(
     prompts: Sequence[Sequence[Prompt]],
     layer: int,
     hyperparams: RomeHyperparams,
-    max_tokens: int = 6144,
+    max_tokens: int = 2048,
 ) -> list[VectorResult]:
     """Find v* = v0 + δ of every request (Eq. 4, §3.1, Meng et al. 2022), all as one batched search.
 
