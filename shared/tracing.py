@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from shared.errors import ConfigError
+from shared.lean import fused_gelu
 from shared.models import LM
 from shared.trace_runs import MAX_TOKENS, Corruption, FactGroup, TracedFact, group_facts, prepare_group
 from shared.wavefront import SITES, Override, entry_states, propagate
@@ -187,8 +188,9 @@ def trace_facts(
     sites = ["mlp"] if any(restoration.kind == "mlp" for restoration in restorations) else []
     for indices in group_facts(facts, corruption.samples, max_tokens, lambda fact: (len(fact.ids),)):
         group = prepare_group(lm, [facts[i] for i in indices], corruption, sites)
-        tracer = _Tracer(lm, group, restorations, max_tokens)
-        tracer.trace()
+        with fused_gelu(lm):
+            tracer = _Tracer(lm, group, restorations, max_tokens)
+            tracer.trace()
         for place, index in enumerate(indices):
             traces[index] = FactTrace(
                 facts[index],

@@ -6,8 +6,8 @@ Changes that begin at different layers share one batch: at layer l the rows whos
 the rows that are already under way.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from shared.forward import KeyValues, causal_mask, logits, run_blocks
 from shared.hooks import capture, replace
+from shared.lean import mlp_only_at
 from shared.models import LM
 
 SITES = ("mlp", "attention")
@@ -103,24 +104,6 @@ def record(lm: LM, entering: Float[Tensor, "row pos d_model"], sites: Sequence[s
     return run
 
 
-@contextmanager
-def _last_columns_only(module: nn.Module, count: int) -> Iterator[None]:
-    """Let a column-wise module compute only the last `count` positions and return zeros for the others."""
-    width = [0]
-
-    def cut(_module: nn.Module, args: tuple) -> tuple:
-        width[0] = args[0].shape[1]
-        return (args[0][:, -count:].contiguous(), *args[1:])
-
-    def pad(_module: nn.Module, _args: tuple, output: Tensor) -> Tensor:
-        return nn.functional.pad(output, (0, 0, width[0] - output.shape[1], 0))
-
-    with ExitStack() as stack:
-        stack.callback(module.register_forward_pre_hook(cut).remove)
-        stack.callback(module.register_forward_hook(pad).remove)
-        yield
-
-
 def _imposing(changes: int, overrides: Sequence[Override]) -> Callable[[int, Tensor], Tensor]:
     def impose(_index: int, output: Tensor) -> Tensor:
         imposed = output.clone()
@@ -161,13 +144,14 @@ def propagate(
     columns = torch.arange(length, device=lm.device)[None]
     positions = columns[:, position:]
     mask = causal_mask(positions, columns, dtype=base.entering.dtype)
+    read_last = positions >= length - read
     prefix = _SharedPrefix(base.cache, rows, position)
     hidden = base.entering[rows, position:][None][:0]
     for layer in range(begins[0], last + 1):
         if (changes := hidden.shape[0]) > 0:
             with ExitStack() as stack:
                 if layer == last:
-                    stack.enter_context(_last_columns_only(lm.arch.mlp(layer), read))
+                    stack.enter_context(mlp_only_at(lm, layer, read_last.expand(changes * hidden.shape[1], -1)))
                 active = overrides(layer, changes)
                 for site in SITES:
                     if imposed := [override for override in active if override.site == site]:
