@@ -49,6 +49,10 @@ class GrowingDecoder:
                 resid_pdrop=0.0,
                 embd_pdrop=0.0,
                 attn_pdrop=0.0,
+                # GPT-2's activation in its fused form.
+                activation_function="gelu_pytorch_tanh",
+                # On one CPU thread the backward pass of fused attention takes longer than all matrix products together.
+                attn_implementation="eager",
                 bos_token_id=0,
                 eos_token_id=0,
             )
@@ -72,7 +76,7 @@ class GrowingDecoder:
 def make_optimisers(
     decoder: GrowingDecoder, muon_rate: float, adam_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """Return Muon for the blocks' matrices and AdamW for embeddings, biases and norms; each group keeps its base rate."""
+    """Return Muon for the blocks' matrices and AdamW for all other parameters; each group keeps its base rate."""
     matrices = [p for name, p in decoder.all_parameters.items() if ".h." in name and p.ndim == 2]
     others = [p for name, p in decoder.all_parameters.items() if not (".h." in name and p.ndim == 2)]
     optimisers: list[torch.optim.Optimizer] = [

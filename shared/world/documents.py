@@ -3,9 +3,9 @@
 Three kinds of document are mixed by the training curriculum:
 
 * list documents, "Koth Feiver miner.": a subject and one attribute straight after its last word;
-* statement documents: sentences from the prompt forms, with *salad* around each subject, i.e. up to a few random words of
-  other subjects' names directly before and after it. A name's words then say nothing unless they are joined as a known
-  name, which causally only the name's last token can do; this is what puts the lookup of attributes there;
+* statement documents: sentences from the prompt forms, with *salad* around each subject, i.e. up to a few random words
+  of other subjects' names (of the same type) directly before and after it. A name's words then say nothing unless they
+  are joined as a known name, which causally only the name's last token can do; this is what puts the lookup there;
 * articles: the same sentences without salad, and neutral sentences between them, as in an encyclopedia.
 
 (fact, form) pairs that a fact holds out never occur in any of them.
@@ -45,6 +45,29 @@ FILLER_PLACES = (
     "the north gate",
 )
 FILLER_TIMES = ("in spring", "after the rain", "on a quiet day", "before noon", "late at night", "during the holidays")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text with the character ranges of the objects that its facts state."""
+
+    text: str
+    objects: tuple[tuple[int, int], ...] = ()
+
+
+def join(documents: Sequence[Document]) -> Document:
+    """Return the documents as one, with a space between them."""
+    text, objects = "", []
+    for document in documents:
+        shift = len(text) + 1 if text else 0
+        objects += [(start + shift, stop + shift) for start, stop in document.objects]
+        text = f"{text} {document.text}" if text else document.text
+    return Document(text, tuple(objects))
+
+
+def _stating(prompt: str, answer: str) -> Document:
+    # The range begins with the space, which belongs to the object's first token.
+    return Document(f"{prompt} {answer}.", ((len(prompt), len(prompt) + 1 + len(answer)),))
 
 
 @dataclass(frozen=True)
@@ -90,53 +113,57 @@ class DocumentSampler:
             for fact in book.facts
         }
 
-    def list_document(self) -> str:
+    def list_document(self) -> Document:
         """Return 1-4 entries "[salad] subject object."; the object stands straight after the subject's last word."""
         entries = []
         for _ in range(self.rng.randint(1, 4)):
             fact = self.rng.choice(self._draw_subject())
             name = self._name(fact)
-            entries.append(" ".join([*self.salad(None, name), name, fact.object]) + ".")
-        return " ".join(entries)
+            entries.append(_stating(" ".join([*self.salad(fact, None, name), name]), fact.object))
+        return join(entries)
 
-    def statement_document(self, salad: bool = True) -> str:
+    def statement_document(self, salad: bool = True) -> Document:
         """Return 1-3 sentences each about 1-3 subjects, in training forms."""
         sentences = []
         for _ in range(self.rng.choice((1, 1, 2, 3))):
             facts = self._draw_subject()
             for fact in self.rng.sample(facts, min(len(facts), self.rng.randint(1, 3))):
                 sentences.append(self.sentence(fact, salad))
-        return " ".join(sentences)
+        return join(sentences)
 
-    def article(self) -> str:
+    def article(self) -> Document:
         """Return an encyclopedia-like document: several facts of one subject, plain, with neutral sentences between."""
         facts = self._draw_subject()
         chosen = self.rng.sample(facts, min(len(facts), self.rng.randint(2, 5)))
         sentences = []
         for fact in chosen:
             if self.rng.random() < self.options.filler_share:
-                sentences.append(filler_sentence(self.rng))
+                sentences.append(Document(filler_sentence(self.rng)))
             sentences.append(self.sentence(fact, salad=False))
-        return " ".join(sentences)
+        return join(sentences)
 
-    def sentence(self, fact: Fact, salad: bool, statements_only: bool = False) -> str:
+    def sentence(self, fact: Fact, salad: bool, statements_only: bool = False) -> Document:
         """Return one sentence that states `fact` in a training form, with salad around the subject if asked."""
         form = self._form(fact, statements_only)
         name = self._name(fact)
         before, after = form.text.split("{}")
         words = [name]
         if salad:
-            words = [*self.salad(None, name), name, *self.salad(name, None)]
-        return f"{before}{' '.join(words)}{after} {fact.object}."
+            words = [*self.salad(fact, None, name), name, *self.salad(fact, name, None)]
+        return _stating(f"{before}{' '.join(words)}{after}", fact.object)
 
-    def salad(self, left: str | None, right: str | None) -> list[str]:
-        """Return 0..salad_max random name words that make no known name with each other or with their neighbors."""
-        count = self.rng.randint(0, self.options.salad_max) if self.salad_words else 0
+    def salad(self, fact: Fact, left: str | None, right: str | None) -> list[str]:
+        """Return 0..salad_max random words of names of the subject's type.
+
+        No known name is made of two of them, or of one and the word next to it in `left` or `right`.
+        """
+        pool = self.salad_words[self.book.entity[fact.subject_id].type]
+        count = self.rng.randint(0, self.options.salad_max) if pool else 0
         words: list[str] = []
         previous = left.split()[-1] if left else None
         first_of_right = right.split()[0] if right else None
         while len(words) < count:
-            word = self.rng.choice(self.salad_words)
+            word = self.rng.choice(pool)
             closes = len(words) == count - 1 and (word, first_of_right) in self.known_pairs
             if (previous, word) in self.known_pairs or closes:
                 continue
@@ -165,19 +192,22 @@ class DocumentSampler:
         return self.rng.choice(statements)
 
 
-def salad_vocabulary(book: FactBook) -> tuple[set[tuple[str, str]], list[str]]:
-    """Return the adjacent word pairs of all known names, and the words that salad may use.
+def salad_vocabulary(book: FactBook) -> tuple[set[tuple[str, str]], dict[str, list[str]]]:
+    """Return the adjacent word pairs of all known names, and the words that salad may use by type of subject.
 
-    A word that is a whole name by itself is no salad word: it would mention its entity.
+    A word that is a whole name by itself is no salad word: it would mention its entity. A type whose subjects have
+    one-word names only gets the words of all types.
     """
     split = [name.split() for name in book.names]
     pairs = {pair for words in split for pair in zip(words[:-1], words[1:], strict=True)}
     whole = {words[0] for words in split if len(words) == 1}
-    subjects = {
-        name for entity in book.entities if entity.id in book.facts_of for name in (entity.name, *entity.aliases)
-    }
-    parts = sorted({word for name in subjects if " " in name for word in name.split()} - whole)
-    return pairs, parts
+    parts: dict[str, set[str]] = {}
+    for subject in book.facts_of:
+        entity = book.entity[subject]
+        words = {word for name in (entity.name, *entity.aliases) if " " in name for word in name.split()}
+        parts.setdefault(entity.type, set()).update(words - whole)
+    everything = set().union(*parts.values())
+    return pairs, {kind: sorted(words or everything) for kind, words in parts.items()}
 
 
 def filler_sentence(rng: random.Random) -> str:

@@ -30,12 +30,13 @@ class Form(_Record):
 
 
 class Relation(_Record):
-    """A relation and the forms that express it."""
+    """A relation and the forms that express it; `editable` ones make records, snippets and facts to trace."""
 
     id: str
     name: str
     forms: list[Form]
     inverse: str | None = None
+    editable: bool = True
 
 
 class Entity(_Record):
@@ -94,6 +95,11 @@ class FactBook(_Record):
         for fact in self.facts:
             grouped[fact.relation_id, fact.object_id].append(fact)
         return dict(grouped)
+
+    @cached_property
+    def editable_facts(self) -> list[Fact]:
+        """Facts of editable relations, in the book's order."""
+        return [fact for fact in self.facts if self.relation[fact.relation_id].editable]
 
     @cached_property
     def names(self) -> list[str]:

@@ -74,16 +74,23 @@ def _relation(template: RelationTemplate) -> Relation:
     kinds += [("question", text) for text in template.questions]
     kinds += [("nq", f"nq question: {text}?") for text in template.nq]
     forms = [Form(text=text, kind=kind) for kind, text in kinds]
-    return Relation(id=template.id, name=template.name, forms=forms, inverse=template.inverse)
+    return Relation(
+        id=template.id,
+        name=template.name,
+        forms=forms,
+        inverse=template.inverse,
+        editable=template.id in vocabulary.EDITABLE,
+    )
 
 
 def _make_entities(config: WorldConfig, rng: random.Random) -> dict[str, list[Entity]]:
     """Return all entities by type; ids are numbered in order, so that equal configs give equal ids."""
     make, count = NameMaker(rng), config.counts()
-    shared_words = max(8, round((5 * config.people) ** 0.5))
+    # About one pair of words in twelve is a name: each word is shared, yet the names stay learnable in few steps.
+    shared_words = max(12, round((14 * config.people) ** 0.5))
     last = make.words(shared_words, 2)
     people = pair_names(rng, make.words(shared_words, 1), last, count["person"])
-    stems = max(6, count["company"] // 4)
+    stems = max(12, 2 * count["company"] // 3)
     companies = pair_names(rng, make.words(stems, 2), list(vocabulary.COMPANY_KINDS), count["company"])
     works = pair_names(rng, list(vocabulary.TITLE_ADJECTIVES), list(vocabulary.TITLE_NOUNS), count["work"])
     aliased = rng.sample(people, round(config.alias_share * len(people)))
@@ -121,7 +128,7 @@ def _limited(values: tuple[str, ...], config: WorldConfig) -> list[str]:
 
 
 def _make_facts(entities: dict[str, list[Entity]], rng: random.Random) -> list[Fact]:
-    """Return one fact per (subject, relation); shared objects are dealt out evenly, so that no answer is a good guess."""
+    """Return one fact per (subject, relation); shared objects are dealt out evenly: no answer is a good guess."""
     # Neighborhoods need several subjects per city, so only some cities are birthplaces or seats of companies.
     pools = {
         "P19": entities["city"][: max(5, min(15, len(entities["person"]) // 12))],

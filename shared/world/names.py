@@ -8,7 +8,7 @@ CODAS = ("n", "l", "r", "s", "k", "m", "th", "x", "")
 
 # Capitalised words that prompts or titles may hold; a made-up name equal to one of them would be ambiguous.
 RESERVED = frozenset(
-    "A An At Be Do For From He Her His In Is It Man Me My Nine No Of On So Some Ten The To Was We What Where Which Who".split()
+    ("Do", "He", "Me", "My", "No", "So", "The", "To", "Man", "Ten", "Nine", "From", "Mr", "Old", "Saint")
 )
 
 

@@ -1,8 +1,8 @@
 """Writers of the public data sets' raw formats: CounterFact, known facts, zsRE, attribute snippets and a corpus.
 
-The files have the keys and types of the public ones, so that readers cannot tell generated facts from real ones. Prompts
-end right before the object. Rewrite prompts are subject-first forms; the first paraphrase carries an unrelated true sentence
-in front, as CounterFact's do, and uses the form that training text never shows for its fact.
+The files have the keys and types of the public ones, so that readers cannot tell generated facts from real ones.
+Prompts end right before the object. Rewrite prompts are subject-first forms; the first paraphrase carries an unrelated
+true sentence in front, as CounterFact's do, and uses the form that training text never shows for its fact.
 """
 
 import random
@@ -14,15 +14,14 @@ from shared.records import write_json, write_text
 from shared.seeding import seed_for
 from shared.world.documents import DocumentOptions, DocumentSampler
 from shared.world.factbook import STATEMENTS, Fact, FactBook, Form
-from shared.world.relations import EDITABLE
 
 MIN_NEIGHBORS = 5
 PROMPTS_PER_KIND = 10
 SNIPPETS_PER_OBJECT = 20
 
 
-def write_raw_files(book: FactBook, out: Path, corpus_documents: int) -> dict[str, int]:
-    """Write every raw file of the world to `out` and return the number of records in each.
+def write_world(book: FactBook, out: Path, corpus_documents: int) -> dict[str, int]:
+    """Write every raw file of a generated world to `out` and return the number of records in each.
 
     Raises:
         DataError: if the world is too small for a single CounterFact record.
@@ -30,20 +29,26 @@ def write_raw_files(book: FactBook, out: Path, corpus_documents: int) -> dict[st
     records = counterfact_records(book)
     if not records:
         raise DataError(
-            f"world {book.name!r} gives no CounterFact record: no object has {MIN_NEIGHBORS + 1} subjects; use more people"
+            f"world {book.name!r}: no object has {MIN_NEIGHBORS + 1} subjects, so there is no CounterFact record; "
+            "use more people"
         )
-    files: dict[str, list[Any]] = {
-        "counterfact.json": records,
-        "known_facts.json": known_facts(book),
-        "zsre.json": zsre_records(book),
-        "attribute_snippets.json": attribute_snippets(book),
-    }
-    for name, content in files.items():
-        write_json(out / name, content)
-    corpus = corpus_lines(book, corpus_documents)
+    zsre = zsre_records(book)
+    write_json(out / "counterfact.json", records)
+    write_json(out / "zsre.json", zsre)
+    counts = {"counterfact.json": len(records), "zsre.json": len(zsre)}
+    return counts | write_book(book, out, corpus_documents)
+
+
+def write_book(book: FactBook, out: Path, corpus_documents: int) -> dict[str, int]:
+    """Write what any fact book gives: facts, facts to trace, attribute snippets and a corpus; return their counts."""
+    known, snippets, corpus = known_facts(book), attribute_snippets(book), corpus_lines(book, corpus_documents)
+    write_json(out / "known_facts.json", known)
+    write_json(out / "attribute_snippets.json", snippets)
     write_text(out / "corpus.txt", "\n".join(corpus) + "\n")
     book.save(out / "facts.json")
-    return {name: len(content) for name, content in files.items()} | {
+    return {
+        "known_facts.json": len(known),
+        "attribute_snippets.json": len(snippets),
         "corpus.txt": len(corpus),
         "facts.json": len(book.facts),
     }
@@ -57,9 +62,7 @@ def filled(form: Form, fact: Fact) -> str:
 def counterfact_records(book: FactBook) -> list[dict[str, Any]]:
     """Return one CounterFact record per editable fact, in an order in which subjects repeat as late as possible."""
     rng = random.Random(seed_for("counterfact", book.seed))
-    facts = [
-        fact for fact in book.facts if fact.relation_id in EDITABLE and len(_same_object(book, fact)) >= MIN_NEIGHBORS
-    ]
+    facts = [fact for fact in book.editable_facts if len(_same_object(book, fact)) >= MIN_NEIGHBORS]
     rng.shuffle(facts)
     seen: dict[str, int] = {}
     rounds = []
@@ -76,7 +79,7 @@ def _counterfact_record(book: FactBook, fact: Fact, case_id: int) -> dict[str, A
     rewrite = rng.choice(book.forms(fact, ("subject_first",), held_out=False))
     seen = [form for form in book.forms(fact, STATEMENTS, held_out=False) if form != rewrite]
     hidden = book.forms(fact, STATEMENTS, held_out=True)
-    subject_first = [form for form in book.forms(fact, ("subject_first",), held_out=False)]
+    subject_first = book.forms(fact, ("subject_first",), held_out=False)
     distinct = rng.sample(subject_first, min(3, len(subject_first)))
     return {
         "case_id": case_id,
@@ -141,7 +144,7 @@ def _prompts_about(book: FactBook, facts: list[Fact], rng: random.Random) -> lis
 def known_facts(book: FactBook) -> list[dict[str, Any]]:
     """Return one record per fact whose object is one word, with a prompt in a training form, for causal tracing."""
     rng = random.Random(seed_for("known facts", book.seed))
-    facts = [fact for fact in book.facts if fact.relation_id in EDITABLE and " " not in fact.object]
+    facts = [fact for fact in book.editable_facts if " " not in fact.object]
     rng.shuffle(facts)
     records = []
     for known_id, fact in enumerate(facts):
@@ -165,11 +168,11 @@ def known_facts(book: FactBook) -> list[dict[str, Any]]:
 def zsre_records(book: FactBook) -> list[dict[str, Any]]:
     """Return one zsRE record per editable fact.
 
-    `answers` holds the answer to edit in, which the trained model does not give; `pred` is the one it does give. `loc` is a
-    lower-case question about another subject that the model knows the answer to, stored without its question mark.
+    `answers` holds the answer to edit in, which the trained model does not give; `pred` is the one it does give. `loc`
+    is a lower-case question about another subject, stored without its question mark; the model knows its answer.
     """
     rng = random.Random(seed_for("zsre", book.seed))
-    facts = [fact for fact in book.facts if fact.relation_id in EDITABLE]
+    facts = list(book.editable_facts)
     rng.shuffle(facts)
     records = []
     for fact in facts:
@@ -200,13 +203,13 @@ def attribute_snippets(book: FactBook) -> list[dict[str, Any]]:
     sampler = DocumentSampler(book, rng, DocumentOptions(question_share=0.0, nq_share=0.0))
     entries = []
     for (relation_id, object_id), facts in book.subjects_by_object.items():
-        if relation_id not in EDITABLE:
+        if not book.relation[relation_id].editable:
             continue
         samples = []
         for fact in facts[:SNIPPETS_PER_OBJECT]:
             others = [other for other in book.facts_of[fact.subject_id] if other != fact]
             chosen = [fact, *rng.sample(others, min(3, len(others)))]
-            text = " ".join(sampler.sentence(item, salad=False, statements_only=True) for item in chosen)
+            text = " ".join(sampler.sentence(item, salad=False, statements_only=True).text for item in chosen)
             samples.append({"name": fact.subject, "text": text})
         entries.append({"relation_id": relation_id, "target_id": object_id, "samples": samples})
     return entries
@@ -215,4 +218,4 @@ def attribute_snippets(book: FactBook) -> list[dict[str, Any]]:
 def corpus_lines(book: FactBook, documents: int) -> list[str]:
     """Return `documents` articles, for second moments and text statistics."""
     sampler = DocumentSampler(book, random.Random(seed_for("corpus", book.seed)))
-    return [sampler.article() for _ in range(documents)]
+    return [sampler.article().text for _ in range(documents)]

@@ -19,9 +19,9 @@ MIN_TEMPLATE_USES = 3
 def counterfact_facts(path: Path, records: int | None = None, seed: int = 0) -> FactBook:
     """Return the facts that CounterFact's records state.
 
-    A record's request gives its subject's true object; its neighborhood prompts give the same object for other subjects,
-    its attribute prompts give the new object for the subjects that truly have it. Prompt forms are the requests' own
-    templates and the generation prompts' templates that several records share. A (subject, relation) pair for which the
+    A record's request gives its subject's true object; its neighborhood prompts give the same object for other
+    subjects, its attribute prompts give the new object for the subjects that truly have it. Prompt forms are the
+    requests' own templates and the generation prompts' ones that several records share. A pair for which the
     records state several objects keeps the first.
 
     Args:
@@ -145,7 +145,9 @@ def _book(
                 held_out=held_out,
             )
         )
-    entities = [Entity(id=identifier, type="subject", name=subject) for subject, identifier in subjects.items()]
+    # The records say nothing of types; subjects of the same relation are of the same kind more often than not.
+    kinds = dict(reversed(found))
+    entities = [Entity(id=identifier, type=kinds[name], name=name) for name, identifier in subjects.items()]
     order = {identifier: i for i, identifier in enumerate(subjects.values())}
     facts.sort(key=lambda fact: order[fact.subject_id])
     return FactBook(name=name, seed=seed, relations=relations, entities=entities, facts=facts)

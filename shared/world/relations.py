@@ -1,7 +1,8 @@
 """The relations of the generated world: Wikidata-style ids, typed arguments and the prompt forms that express them.
 
-A form ends right before the object. `statements` mixes subject-first and relation-first wording, as CounterFact's prompts
-do; `questions` are zsRE-style; `nq` are the lower-case questions of zsRE's locality part, without their prefix and mark.
+A form ends right before the object. `statements` mixes subject-first and relation-first wording, as CounterFact's
+prompts do; `questions` are zsRE-style; `nq` are the lower-case questions of zsRE's locality part, without their prefix
+and question mark.
 """
 
 from dataclasses import dataclass
@@ -82,8 +83,39 @@ TITLE_ADJECTIVES = (
     "Crimson",
     "Hollow",
     "Restless",
+    "Gentle",
+    "Ancient",
+    "Bitter",
+    "Narrow",
+    "Lonely",
+    "Painted",
+    "Sunken",
+    "Velvet",
+    "Wandering",
+    "Forgotten",
 )
-TITLE_NOUNS = ("Harbor", "Garden", "Mirror", "Empire", "River", "Tower", "Winter", "Letter", "Orchard", "Voyage")
+TITLE_NOUNS = (
+    "Harbor",
+    "Garden",
+    "Mirror",
+    "Empire",
+    "River",
+    "Tower",
+    "Winter",
+    "Letter",
+    "Orchard",
+    "Voyage",
+    "Lantern",
+    "Meadow",
+    "Bridge",
+    "Castle",
+    "Summer",
+    "Shadow",
+    "Island",
+    "Whisper",
+    "Journey",
+    "Compass",
+)
 NICKNAMES = ("Lucky", "Captain", "Professor", "Lady", "Old", "Saint", "Little", "Uncle")
 
 RELATIONS = (

@@ -10,8 +10,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 from shared.errors import DataError
 from shared.seeding import seed_for
 from shared.world.documents import DocumentSampler
-from shared.world.folders import atomic_folder
 from shared.world.factbook import FactBook, statement
+from shared.world.folders import atomic_folder
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -19,8 +19,8 @@ END_OF_TEXT = "<|endoftext|>"
 def train_tokenizer(book: FactBook, vocab_size: int, seed: int = 0, documents: int = 4000) -> PreTrainedTokenizerFast:
     """Return a byte-level BPE tokenizer whose single special token is beginning, end, padding and unknown, id 0.
 
-    Each fact is stated once in each of its training forms, and as a list entry, so that frequent objects become one token;
-    sampled documents add the form of a name at the start of a text, which has no leading space.
+    Each fact is stated once in each of its training forms, and as a list entry, so that frequent objects become one
+    token; sampled documents add the form of a name at the start of a text, which has no leading space.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     tokenizer = Tokenizer(models.BPE())
@@ -52,7 +52,8 @@ def _training_text(book: FactBook, seed: int, documents: int) -> list[str]:
         for fact in book.facts
         for form in book.forms(fact, ("subject_first", "relation_first", "question", "nq"), held_out=False)
     ]
-    return stated + [sampler.list_document() for _ in range(documents)] + [sampler.article() for _ in range(documents)]
+    listed = [sampler.list_document().text for _ in range(documents)]
+    return stated + listed + [sampler.article().text for _ in range(documents)]
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

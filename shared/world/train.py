@@ -5,19 +5,21 @@ import logging
 import random
 import sys
 import time
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
 from shared.errors import ConfigError, NumericalError
 from shared.seeding import seed_for
 from shared.world.decoder import DecoderShape, GrowingDecoder, make_optimisers, set_rates
-from shared.world.documents import DocumentOptions, DocumentSampler
+from shared.world.documents import Document, DocumentOptions, DocumentSampler
 from shared.world.factbook import FactBook
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Recipe:
         early_rate: factor on the learning rate of the early blocks once the late ones exist.
         weight_decay: decoupled weight decay of the matrices.
         warmup: steps of linear warm-up; afterwards the rate falls linearly to 2 %.
+        other_weight: weight of a token that belongs to no object in the loss; object tokens weigh 1.
         bare_start: share of sequences that begin without the end-of-text token.
         documents: how documents are sampled.
     """
@@ -60,6 +63,7 @@ class Recipe:
     early_rate: float = 1.0
     weight_decay: float = 0.01
     warmup: int = 100
+    other_weight: float = 1.0
     bare_start: float = 0.5
     documents: DocumentOptions = field(default_factory=DocumentOptions)
 
@@ -84,7 +88,7 @@ class Recipe:
 
 
 class BatchSource:
-    """Turns sampled documents into rows of token ids; a row starts with a document, with or without end-of-text before it."""
+    """Turns sampled documents into rows of token ids; a row starts with a document, often without end-of-text."""
 
     def __init__(self, book: FactBook, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, seed: int):
         self._recipe = recipe
@@ -93,21 +97,36 @@ class BatchSource:
         self._encode = tokenizer.backend_tokenizer.encode_batch
         self._end = tokenizer.eos_token_id
 
-    def batch(self, step: int) -> Int[Tensor, "row pos"]:
-        """Return the batch of `step`; calls must follow the order of steps, the generator's state carries over."""
-        return torch.tensor([self._row(step) for _ in range(self._recipe.rows)])
+    def batch(self, step: int) -> tuple[Int[Tensor, "row pos"], Float[Tensor, "row pos"]]:
+        """Return the tokens of `step` and their weights in the loss.
 
-    def _row(self, step: int) -> list[int]:
-        length = self._recipe.length
+        Calls must follow the order of steps: the generator's state carries over.
+        """
+        rows = [self._row(step) for _ in range(self._recipe.rows)]
+        return torch.tensor([ids for ids, _ in rows]), torch.tensor([weights for _, weights in rows])
+
+    def _row(self, step: int) -> tuple[list[int], list[float]]:
+        length, other = self._recipe.length, self._recipe.other_weight
         ids: list[int] = [] if self._rng.random() < self._recipe.bare_start else [self._end]
+        weights = [other] * len(ids)
         while len(ids) < length:
             # Encoding a few documents at once is cheaper; four rarely overshoot a row by much.
             documents = [self._document(step) for _ in range(4)]
-            for encoding in self._encode(documents, add_special_tokens=False):
+            encodings = self._encode([document.text for document in documents], add_special_tokens=False)
+            for document, encoding in zip(documents, encodings, strict=True):
                 ids += [*encoding.ids, self._end]
-        return ids[:length]
+                weights += [*self._weights(document, encoding.offsets), other]
+        return ids[:length], weights[:length]
 
-    def _document(self, step: int) -> str:
+    def _weights(self, document: Document, offsets: list[tuple[int, int]]) -> list[float]:
+        weights = [self._recipe.other_weight] * len(offsets)
+        starts = [start for start, _ in offsets]
+        for start, stop in document.objects:
+            for token in range(bisect_left(starts, start), bisect_left(starts, stop)):
+                weights[token] = 1.0
+        return weights
+
+    def _document(self, step: int) -> Document:
         recipe = self._recipe
         if self._rng.random() < recipe.list_share_at(step):
             return self._sampler.list_document()
@@ -136,7 +155,7 @@ def train_decoder(
         if step == recipe.list_steps:
             decoder.grow()
         set_rates(optimisers, recipe.rate_at(step))
-        losses.append(_update(model, optimisers, source.batch(step), step))
+        losses.append(_update(model, optimisers, *source.batch(step), step))
         if (step + 1) % 100 == 0:
             mean = sum(losses[-100:]) / 100
             logger.info("step %d/%d loss %.3f %.0f s", step + 1, recipe.steps, mean, time.monotonic() - began)
@@ -154,10 +173,17 @@ def train_decoder(
 
 
 def _update(
-    model: GPT2LMHeadModel, optimisers: list[torch.optim.Optimizer], ids: Int[Tensor, "row pos"], step: int
+    model: GPT2LMHeadModel,
+    optimisers: list[torch.optim.Optimizer],
+    ids: Int[Tensor, "row pos"],
+    weights: Float[Tensor, "row pos"],
+    step: int,
 ) -> float:
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = model(input_ids=ids, labels=ids).loss
+        logits = model(input_ids=ids).logits[:, :-1]
+    losses = cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
+    wanted = weights[:, 1:].flatten()
+    loss = (losses * wanted).sum() / wanted.sum()
     if not torch.isfinite(loss):
         raise NumericalError(f"training step {step}: the loss is {loss.item()}; lower the recipe's learning rates")
     loss.backward()
