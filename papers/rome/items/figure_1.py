@@ -1,0 +1,13 @@
+"""Figures 1, 10, 11 and 12: causal traces of single facts."""
+
+from papers.rome.items.command import Drawing, Request, figure_main
+from papers.rome.items.traces import draw_maps
+
+
+def make(request: Request) -> Drawing:
+    """Draw the probability of the answer after restoring each token and layer."""
+    return draw_maps(request, "scores", "p({answer})")
+
+
+if __name__ == "__main__":
+    figure_main(make, __doc__)

@@ -1,0 +1,41 @@
+"""Figure 23: AttnEdit under a range of norm constraints."""
+
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from papers.rome.items.command import Drawing, Request, figure_main
+from papers.rome.items.results import MAGNITUDES, SCORES
+from papers.rome.items.sweeps import draw_sweep, frame_of
+from shared.plots import look_of
+
+TICKS = (5e-4, 1e-3, 2e-3, 5e-3)
+
+
+def make(request: Request) -> Drawing:
+    """Draw scores and magnitudes over the largest change that AttnEdit may make to a weight."""
+    metrics = [*SCORES, *MAGNITUDES]
+    frame = frame_of(request, metrics).rename(columns={"norm_constraint": "constraint"})
+    look = look_of("attn_edit")
+    frame["method"] = look.title
+    drawing = draw_sweep(
+        request,
+        frame,
+        metrics,
+        rows=2,
+        x="constraint",
+        series="method",
+        looks={look.title: (look.color, look.marker, "-")},
+        legend_columns=2,
+        height=4.0,
+    )
+    for panel in drawing.figure.axes:
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(FixedLocator(TICKS))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
+    for panel in drawing.figure.axes[3:]:
+        panel.set_xlabel("largest change of a weight")
+    return drawing
+
+
+if __name__ == "__main__":
+    figure_main(make, __doc__)

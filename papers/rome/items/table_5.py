@@ -1,0 +1,14 @@
+"""Table 5: CounterFact editing on the small models."""
+
+from papers.rome.items.command import Request, Table, table_main
+from papers.rome.items.results import COUNTERFACT_COLUMNS, EXTRA_COLUMNS, editing_table
+
+
+def make(request: Request) -> Table:
+    """Compare editors on CounterFact."""
+    columns = [*COUNTERFACT_COLUMNS, *EXTRA_COLUMNS]
+    return editing_table(request, "table_5", "Table 5: CounterFact, smaller models", "counterfact", columns)
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)

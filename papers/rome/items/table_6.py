@@ -1,0 +1,13 @@
+"""Table 6: zsRE editing on the small models."""
+
+from papers.rome.items.command import Request, Table, table_main
+from papers.rome.items.results import ZSRE_COLUMNS, editing_table
+
+
+def make(request: Request) -> Table:
+    """Compare editors on zsRE."""
+    return editing_table(request, "table_6", "Table 6: zsRE, smaller models", "zsre", ZSRE_COLUMNS)
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)

@@ -1,0 +1,88 @@
+"""From the probe rows of a run to the metrics of its cases: `python -m papers.rome.measure --help`."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from shared import runtime
+from shared.errors import EditingError
+from shared.metrics import METRIC_SETS, other_facts_kept, summarise
+from shared.probes import OTHER_FACT, ProbeRow, read_rows
+from shared.records import atomic_path
+from shared.requests import read_counterfact
+from shared.text_metrics import ReferenceScorer, load_vectorizer, read_snippets
+
+log = logging.getLogger(__name__)
+PERCENT = 100
+DEFINITIONS = {"counterfact": "rome", "zsre": "zsre_rome"}
+
+
+def measure(rows: Sequence[ProbeRow], dataset: str, references: ReferenceScorer | None = None) -> pd.DataFrame:
+    """Return the metrics of each case, by editor and phase, in the paper's definition for the dataset.
+
+    Where rows ask about the subject's other facts, the share still known after the edit is one more column.
+    """
+    per_case = METRIC_SETS[DEFINITIONS[dataset]].per_case
+    cases = per_case(rows, references) if dataset == "counterfact" else per_case(rows)
+    if any(row.kind == OTHER_FACT for row in rows):
+        cases = cases.join(other_facts_kept(rows))
+    return cases
+
+
+def summary_of(cases: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Return the means over cases with their intervals, one line per editor and metric, as printed.
+
+    Columns: editor, metric, mean, low, high, normal_half_width (all in percent; entropies in 100 bits), n. Metrics
+    without a value are left out.
+    """
+    summary = summarise(cases, DEFINITIONS[dataset])
+    summary = summary[summary["n"] > 0]
+    scaled = {name: summary[name] * PERCENT for name in ("mean", "low", "high", "normal_half_width")}
+    return summary.assign(**scaled)[["editor", "metric", "mean", "low", "high", "normal_half_width", "n"]]
+
+
+def write_frame(frame: pd.DataFrame, path: str | Path, *, index: bool) -> None:
+    """Write a table as CSV; the same numbers give the same bytes."""
+    with atomic_path(path) as part:
+        frame.to_csv(part, index=index, float_format="%.9g", lineterminator="\n")
+
+
+def _references(options: argparse.Namespace) -> ReferenceScorer | None:
+    if options.snippets is None:
+        return None
+    vectorizer = load_vectorizer(options.idf, options.vocabulary) if options.idf else None
+    cases = read_counterfact(options.cases)
+    return ReferenceScorer.for_cases(cases, read_snippets(options.snippets), vectorizer)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m papers.rome.measure", description=__doc__)
+    parser.add_argument("--probes", type=Path, required=True, help="probes.jsonl of one run")
+    parser.add_argument("--dataset", choices=DEFINITIONS, required=True, help="decides the metrics' definition")
+    parser.add_argument("--cases", type=Path, help="the dataset's file (for the reference score)")
+    parser.add_argument("--snippets", type=Path, help="attribute_snippets.json; without it there is no reference score")
+    parser.add_argument("--idf", type=Path, help="the authors' idf.npy; without it TF-IDF is fitted on the snippets")
+    parser.add_argument("--vocabulary", type=Path, help="the authors' tfidf_vocab.json, with --idf")
+    parser.add_argument("--per-case", type=Path, required=True, help="CSV to write, one line per editor and case")
+    parser.add_argument("--summary", type=Path, required=True, help="CSV to write, means over cases with intervals")
+    options = parser.parse_args(arguments)
+    if options.snippets and not options.cases:
+        parser.error("--snippets needs --cases")
+    if bool(options.idf) != bool(options.vocabulary):
+        parser.error("give --idf and --vocabulary together")
+    runtime.start()
+    try:
+        cases = measure(list(read_rows(options.probes)), options.dataset, _references(options))
+        write_frame(cases, options.per_case, index=True)
+        write_frame(summary_of(cases, options.dataset), options.summary, index=False)
+    except EditingError as error:
+        log.error("%s", error)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Sample the context templates of a model once, so that every shard and every editor uses the same ones.
+
+    python -m papers.rome.sample_contexts --model results/models/world-small --lengths '[[5, 10], [10, 10]]' \\
+        --out contexts.json
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from papers.rome.context import context_templates
+from shared import runtime
+from shared.errors import EditingError
+from shared.models import load_lm
+from shared.records import write_json
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m papers.rome.sample_contexts", description=__doc__.split("\n")[0])
+    parser.add_argument("--model", required=True, help="folder or hub id of the model")
+    parser.add_argument("--lengths", type=json.loads, required=True, help="JSON list of [total tokens, how many]")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, required=True, help="JSON list of templates to write")
+    options = parser.parse_args(arguments)
+    try:
+        device = runtime.start(options.threads, options.device)
+        lm = load_lm(options.model, device=device)
+        write_json(options.out, context_templates(lm, [(*pair,) for pair in options.lengths], options.seed))
+    except EditingError as error:
+        log.error("%s", error)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()
