@@ -11,7 +11,7 @@ CONFIG ?= config/config.yaml
 REPORT ?= report.html
 LAUNCH := python workflow/launch.py
 CODE := shared papers tests workflow conftest.py
-SMK := Snakefile workflow/*.smk papers/*/Snakefile
+SMK := Snakefile $(wildcard workflow/*.smk papers/*/Snakefile papers/*/*.smk)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Each job gets exactly the threads of its rule; whatever runs outside a job gets one.
@@ -48,7 +48,7 @@ report: $(READY)
 ## test        style, workflow checks, unit and parity tests, dry runs of every config, and the smoke run with its report
 test: $(READY)
 	ruff check $(CODE)
-	snakefmt --check --quiet $(SMK)
+	snakefmt --check $(SMK)
 	snakemake --lint
 	@mkdir -p logs
 	python -m pytest -q --durations=10 | tee logs/pytest.log

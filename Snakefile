@@ -24,8 +24,15 @@ include: "workflow/data.smk"
 include: "workflow/models.smk"
 
 
-# One block per paper.
-# The comparisons come last: they read what the papers' rules made.
+# One block per paper; the comparisons come after them, since they read what the papers' rules made.
+module rome:
+    snakefile:
+        "papers/rome/Snakefile"
+    config:
+        paper_config("rome")
+
+
+use rule * from rome as rome_*
 
 
 include: "workflow/compare.smk"

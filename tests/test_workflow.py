@@ -40,7 +40,7 @@ def test_profiles_are_readable(profile):
         ("run: {device: tpu}\n", ["config/broken.yaml: run.device", "cpu, cuda"]),
         ("data: {counterfact.json: 'registry:counterfacts'}\n", ["no 'counterfacts'", "zsre_mend_eval"]),
         ("overrides: {nobody: {layer: 1}}\n", ["'nobody' is no folder of papers/"]),
-        ("world: {people: 3}\n", ["config/broken.yaml: world.people: 3 is less than the minimum of 20"]),
+        ("facts: {world: {people: 3}}\n", ["config/broken.yaml: facts.world.people: 3 is less than the minimum of 20"]),
     ],
 )
 def test_faulty_settings_are_explained(bare, settings, message):

@@ -13,7 +13,7 @@ from shared.errors import ConfigError
 from shared.fetch import read_registry
 from shared.provenance import REPOSITORY as ROOT
 from shared.provenance import code_digest
-from shared.settings import check_settings
+from shared.settings import check_settings, read_yaml
 
 REGISTRY = read_registry(ROOT / "data/registry.tsv")
 FACT_FILES = ["facts.json", "known_facts.json", "attribute_snippets.json", "corpus.txt"]
@@ -102,6 +102,25 @@ def described(key):
 def trained_on(file):
     """Return a function of wildcards that names one file of the facts that the wildcard model is trained on."""
     return lambda wildcards: f"<results>/facts/{config['models'][wildcards.model]['train_on']}/{file}"
+
+
+def first_records():
+    """Return the option that cuts counterfact.json down before facts are taken from it, or nothing."""
+    records = config["facts"]["counterfact"]["records"]
+    return f"--records {records}" if records else ""
+
+
+def recipe_options(wildcards):
+    """Return the options that describe how the wildcard model is trained."""
+    model = config["models"][wildcards.model]
+    changes = [f"--set {field}={value}" for field, value in sorted(model.get("recipe", {}).items())]
+    return " ".join([f"--size {model['size']} --seed {model['seed']}", *changes])
+
+
+def gate_options(wildcards):
+    """Return the option that names the wildcard model's gate, or nothing where it is its size's."""
+    model = config["models"][wildcards.model]
+    return f"--gate {model['gate']}" if "gate" in model else ""
 
 
 def moment_options():

@@ -8,8 +8,8 @@ rule generate_world:
     conda:
         "../envs/environment.yaml"
     params:
-        people=config["world"]["people"],
-        seed=config["world"]["seed"],
+        people=config["facts"]["world"]["people"],
+        seed=config["facts"]["world"]["seed"],
         folder=subpath(output[0], parent=True),
         code=code_digest("shared.world.generate", "shared.world.raw"),
     shell:
@@ -44,13 +44,17 @@ rule train_tokenizer:
         "<logs>/train_tokenizer/{source}.log",
     benchmark:
         "<benchmarks>/train_tokenizer/{source}.jsonl"
+    wildcard_constraints:
+        source="world|counterfact",
     conda:
         "../envs/environment.yaml"
     params:
+        vocabulary=lambda wildcards: config["facts"][wildcards.source]["vocabulary"],
         folder=subpath(output[0], parent=True),
         code=code_digest("shared.world.tokenizer"),
     shell:
-        "python -m shared.world tokenizer --facts {input} --out {params.folder} > {log} 2>&1"
+        "python -m shared.world tokenizer --facts {input} --vocabulary {params.vocabulary}"
+        " --out {params.folder} > {log} 2>&1"
 
 
 rule train_decoder:
@@ -69,14 +73,13 @@ rule train_decoder:
         "../envs/environment.yaml"
     threads: config["run"]["threads"]
     params:
-        size=described("size"),
-        seed=described("seed"),
+        recipe=recipe_options,
         tokenizer=subpath(input.tokenizer, parent=True),
         folder=subpath(output[0], parent=True),
         code=code_digest("shared.world.train", "shared.world.recipes"),
     shell:
         "python -m shared.world decoder --facts {input.facts} --tokenizer {params.tokenizer}"
-        " --size {params.size} --seed {params.seed} --threads {threads} --out {params.folder} > {log} 2>&1"
+        " {params.recipe} --threads {threads} --out {params.folder} > {log} 2>&1"
 
 
 rule gate_decoder:
@@ -95,10 +98,12 @@ rule gate_decoder:
         "../envs/environment.yaml"
     threads: config["run"]["threads"]
     params:
+        gate=gate_options,
+        thresholds=json.dumps(read_yaml(ROOT / "shared/world/gates.yaml")),
         folder=subpath(output[0], parent=True),
         code=code_digest("shared.world.gate"),
     shell:
-        "python -m shared.world gate --model {params.folder} --facts {input.facts} --threads {threads}"
+        "python -m shared.world gate --model {params.folder} --facts {input.facts} {params.gate} --threads {threads}"
         " --out {output} > {log} 2>&1"
 
 
