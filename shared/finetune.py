@@ -46,9 +46,9 @@ class TuningSettings:
     """
 
     n_steps: int = 25
-    lr: float = 5e-4
-    norm_constraint: float | None = None
-    stop_below: float = 0.01
+    lr: float | int = 5e-4
+    norm_constraint: float | int | None = None
+    stop_below: float | int = 0.01
     batch_rows: int = 128
 
     def __post_init__(self) -> None:

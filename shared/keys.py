@@ -57,10 +57,10 @@ def lookup_states(
     where = {text: index for index, text in enumerate(distinct)}
     order = torch.tensor([where[text] for text in texts], device=lm.device)
     top = max((*keys, *mlp, *blocks))
-    inputs = {("keys", layer): lm.arch.mlp_out(layer) for layer in keys}
-    outputs = {("mlp", layer): lm.arch.mlp(layer) for layer in mlp}
-    outputs |= {("blocks", layer): lm.arch.block(layer) for layer in blocks}
-    found: dict[tuple[str, int], Tensor] = {}
+    inputs = {f"keys {layer}": lm.arch.mlp_out(layer) for layer in keys}
+    outputs = {f"mlp {layer}": lm.arch.mlp(layer) for layer in mlp}
+    outputs |= {f"blocks {layer}": lm.arch.block(layer) for layer in blocks}
+    found: dict[str, Tensor] = {}
     for batch in token_batches([len(text) for text in distinct], max_tokens):
         ids = pad_right([distinct[i] for i in batch], lm.tokenizer.pad_token_id, lm.device)
         last = torch.tensor([len(distinct[i]) - 1 for i in batch], device=lm.device)
@@ -71,9 +71,8 @@ def lookup_states(
             if site not in found:
                 found[site] = rows.new_empty(len(distinct), rows.shape[1])
             found[site][torch.tensor(batch, device=lm.device)] = rows
-    ordered = {site: rows[order] for site, rows in found.items()}
 
-    def of(kind: str) -> dict[int, Tensor]:
-        return {layer: rows for (of_kind, layer), rows in ordered.items() if of_kind == kind}
+    def of(kind: str, layers: Sequence[int]) -> dict[int, Tensor]:
+        return {layer: found[f"{kind} {layer}"][order] for layer in layers}
 
-    return LookupStates(of("keys"), of("mlp"), of("blocks"))
+    return LookupStates(of("keys", keys), of("mlp", mlp), of("blocks", blocks))

@@ -59,9 +59,7 @@ def mlp_only_at(lm: LM, layer: int, wanted: Bool[Tensor, "row pos"]) -> Iterator
 
 
 @contextmanager
-def constant_after_first(
-    modules: Sequence[nn.Module], outputs: Sequence[Float[Tensor, "row pos d_out"]]
-) -> Iterator[None]:
+def constant_after_first(modules: Sequence[nn.Module], outputs: Sequence[Float[Tensor, "row pos _"]]) -> Iterator[None]:
     """Run position-wise modules at position 0 only; elsewhere their outputs are the given constants.
 
     Meant for the projections of an attention whose input changes at one position only.

@@ -81,11 +81,11 @@ class VectorSettings:
     """
 
     n_steps: int = 20
-    lr: float = 0.5
-    weight_decay: float = 0.5
-    kl_factor: float = 0.0625
-    clamp_norm_factor: float = 4.0
-    stop_below: float = 0.05
+    lr: float | int = 0.5
+    weight_decay: float | int = 0.5
+    kl_factor: float | int = 0.0625
+    clamp_norm_factor: float | int = 4.0
+    stop_below: float | int = 0.05
     update_last: bool = False
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """Settings of ROME, and the values its authors used per model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -33,17 +34,17 @@ class RomeHyperparams:
         ridge: multiple of C's mean diagonal added before solving; the authors add none.
     """
 
-    layers: tuple[int, ...]
-    fact_token: FactToken = "subject_last"
+    layers: Sequence[int]
+    fact_token: str = "subject_last"
     n_steps: int = 20
-    lr: float = 0.5
-    weight_decay: float = 0.5
-    clamp_norm_factor: float = 4.0
-    kl_factor: float = 0.0625
-    stop_below: float = 0.05
-    keys: KeyHandling = "original"
+    lr: float | int = 0.5
+    weight_decay: float | int = 0.5
+    clamp_norm_factor: float | int = 4.0
+    kl_factor: float | int = 0.0625
+    stop_below: float | int = 0.05
+    keys: str = "original"
     mom2_adjustment: bool = True
-    ridge: float = 0.0
+    ridge: float | int = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
