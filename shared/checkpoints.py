@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     for command in (hub, path):
         command.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args(arguments)
-    runtime.start()
+    runtime.start_logging()
     if chosen.command == "hub":
         fetch_checkpoint(chosen.id, chosen.revision, chosen.out)
     else:

@@ -262,7 +262,7 @@ def main(arguments: list[str] | None = None) -> None:
     for kind in ("csv", "markdown", "page"):
         parser.add_argument(f"--{kind}", type=Path, required=True)
     chosen = parser.parse_args(arguments)
-    runtime.start()
+    runtime.start_logging()
     verdicts = []
     for paper in chosen.papers:
         verdicts += judge(paper, read_claims(chosen.root / paper / "claims.yaml"), chosen.figures / paper)

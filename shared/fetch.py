@@ -237,7 +237,7 @@ def main(arguments: list[str] | None = None) -> None:
     for command in (registered, local):
         command.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args(arguments)
-    runtime.start()
+    runtime.start_logging()
     if chosen.command == "local":
         provide(chosen.source, chosen.out)
         return

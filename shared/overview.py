@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--markdown", type=Path, required=True)
     parser.add_argument("--page", type=Path, required=True)
     chosen = parser.parse_args(arguments)
-    runtime.start()
+    runtime.start_logging()
     papers = {paper: read_items(chosen.root / paper / "items.yaml") for paper in chosen.papers}
     lines = overview(papers, chosen.figures, chosen.scale)
     write_overview(lines, markdown=chosen.markdown, page=chosen.page)

@@ -12,10 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
 from shared.errors import DataError, EditingError
 
 
@@ -65,8 +61,11 @@ def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def write_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None):
+def write_tensors(path: str | Path, tensors: Mapping[str, "torch.Tensor"], metadata: Mapping[str, str] | None = None):
     """Write named tensors as safetensors, with string metadata; tensors are stored contiguous and on the CPU."""
+    # Most programs that read and write records need no torch, whose import takes a second.
+    from safetensors.torch import save_file
+
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as part:
         save_file(whole, part, metadata=dict(metadata or {}))
@@ -109,12 +108,15 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
+def read_tensors(path: str | Path) -> dict[str, "torch.Tensor"]:
     """Return the tensors of a safetensors file, on the CPU.
 
     Raises:
         DataError: if the file is absent, truncated or not safetensors.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     _require(path)
     try:
         return load_file(path)

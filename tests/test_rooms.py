@@ -1,6 +1,8 @@
 """The walls between rooms, and the sizes and habits that every file keeps."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,22 @@ def test_faults_would_be_found():
     ) == {"line 2 calls print", "line 3: bare except"}
     assert faults("x = 1\n" * 401) == ["401 lines"]
     assert undocumented('"""M."""\nclass A:\n    """A."""\n    def f(self): pass\n    def _g(self): pass\n') == ["f"]
+
+
+LEAVES = ["shared.fetch", "shared.claims", "shared.overview"]
+
+
+def loads_torch(modules: list[str]) -> bool:
+    """Return whether importing the modules in a fresh process imports torch."""
+    code = f"import sys, {', '.join(modules)}; sys.exit('torch' in sys.modules)"
+    return subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode != 0
+
+
+def test_what_only_reads_records_does_not_load_torch():
+    items = [file for file in REPOSITORY.glob("papers/*/items/*.py") if file.stem != "__init__"]
+    modules = [".".join(file.relative_to(REPOSITORY).with_suffix("").parts) for file in items]
+    assert not loads_torch([*LEAVES, *modules])
+    assert loads_torch(["shared.models"])
 
 
 def rules(text: str) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     count.add_argument("--cases", type=Path, required=True, help="a JSON file in CounterFact's format")
     count.add_argument("--min-records", type=int, default=1, help="rarer relations get no line (default: 1)")
     chosen = parser.parse_args(arguments)
-    runtime.start()
+    runtime.start_logging()
     try:
         counts = count_by_relation(read_prompts(chosen.cases), chosen.min_records)
     except EditingError as error:

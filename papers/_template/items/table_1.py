@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--min-records", type=int, required=True)
     add_table_options(parser)
     chosen = parser.parse_args(arguments)
-    runtime.start()
+    runtime.start_logging()
     cells = []
     for relation, counts in count_by_relation(read_prompts(chosen.counterfact), chosen.min_records).items():
         row = {"model": "-", "method": relation, "dataset": "counterfact", "n": counts.records}
