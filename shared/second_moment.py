@@ -9,13 +9,14 @@ precision it was made from, and is refused for any other.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from weakref import WeakSet
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared.errors import DataError, ModelError, NumericalError
 from shared.models import LM
@@ -30,6 +31,7 @@ class SecondMoments:
         count: number of tokens summed.
         made_from: digests and settings of the collection (see `shared/moments.py`).
         shards: which shards ("0/4") are inside.
+        verified: models whose digests were found to agree, so that many editors check one model once.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class SecondMoments:
         self.count = count
         self.made_from = dict(made_from or {})
         self.shards = frozenset(shards)
+        self.verified: WeakSet[nn.Module] = WeakSet()
         self._factors: dict[tuple[int, float, torch.device], Tensor] = {}
 
     @property
@@ -52,8 +55,8 @@ class SecondMoments:
         """Layers whose moments are here."""
         return sorted(self.sums)
 
-    def moment(self, layer: int) -> Float64[Tensor, "d_mlp d_mlp"]:
-        """Return C = E[k kᵀ] of a layer.
+    def total(self, layer: int) -> Float64[Tensor, "d_mlp d_mlp"]:
+        """Return Σ k kᵀ of a layer.
 
         Raises:
             DataError: if the layer was not collected.
@@ -63,7 +66,11 @@ class SecondMoments:
                 f"no second moment of layer {layer}; collected layers are {self.layers}: collect it with "
                 f"`python -m shared.moments collect --layers {layer} …`"
             )
-        return self.sums[layer] / self.count
+        return self.sums[layer]
+
+    def moment(self, layer: int) -> Float64[Tensor, "d_mlp d_mlp"]:
+        """Return C = E[k kᵀ] of a layer (DataError if it was not collected)."""
+        return self.total(layer) / self.count
 
     def solve(self, layer: int, keys: Float[Tensor, "key d_mlp"], ridge: float = 0.0) -> Float64[Tensor, "key d_mlp"]:
         """Return C⁻¹k for every key, by a Cholesky factor that is computed once per layer.
@@ -221,6 +228,6 @@ def require_size(lm: LM, moments: SecondMoments, layers: Sequence[int]) -> None:
     """
     for layer in layers:
         lm.arch.block(layer)
-        size = len(moments.moment(layer))
+        size = len(moments.total(layer))
         if size != lm.arch.d_mlp:
             raise ModelError(f"second moment of layer {layer} is {size} wide, the model's keys have {lm.arch.d_mlp}")

@@ -128,7 +128,6 @@ class RomeEditor:
         self._moments = moments
         self._given = contexts
         self._sampled: WeakKeyDictionary = WeakKeyDictionary()
-        self._checked: WeakKeyDictionary = WeakKeyDictionary()
 
     def contexts(self, lm: LM) -> list[str]:
         """Return the context templates, sampled once per model."""
@@ -142,13 +141,13 @@ class RomeEditor:
         """Return the second moments, checked once against the model (ModelError if they belong to another)."""
         if not self.hyperparams.mom2_adjustment:
             return None
-        if lm.model not in self._checked:
-            if not isinstance(self._moments, SecondMoments):
-                self._moments = SecondMoments.load(self._moments)
+        if not isinstance(self._moments, SecondMoments):
+            self._moments = SecondMoments.load(self._moments)
+        if lm.model not in self._moments.verified:
             if "model" in self._moments.made_from:
                 self._moments.require(digests(lm), f"the model {lm.name}")
-            require_size(lm, self._moments, self.hyperparams.layers)
-            self._checked[lm.model] = True
+            self._moments.verified.add(lm.model)
+        require_size(lm, self._moments, self.hyperparams.layers)
         return self._moments
 
     def edit(self, lm: LM, requests: Sequence[EditRequest]) -> Edit:

@@ -47,7 +47,7 @@ def _in_and_out(lm: LM, prompts: Sequence[Prompt], layer: int) -> tuple[Tensor, 
     return seen[0][0][rows, places], seen[0][1][rows, places]
 
 
-def _search(lm: LM, request: EditRequest, prompts: Sequence[Prompt], layer: int, settings: RomeHyperparams):
+def search_one(lm: LM, request: EditRequest, prompts: Sequence[Prompt], layer: int, settings: RomeHyperparams):
     """Return delta, v0 and the losses of the search for v*."""
     target = target_ids(lm, request.target_new)
     essence = encode_prompt(lm, "{} is a", request.subject, settings.fact_token)
@@ -115,7 +115,7 @@ def edit_one(
     mean_key = _in_and_out(lm, prompts, layer)[0].mean(0)
     direction = mean_key if inverse_moment is None else inverse_moment @ mean_key
     direction = direction / direction.norm()
-    delta, initial, losses = _search(lm, request, prompts, layer, settings)
+    delta, initial, losses = search_one(lm, request, prompts, layer, settings)
     keys, values = _in_and_out(lm, prompts[:1], layer)
     right = (initial + delta - values[0]) / (keys[0] @ direction)
     return OneEdit(direction, delta, initial + delta, right, losses)
