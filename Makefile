@@ -58,7 +58,7 @@ test: $(READY)
 
 ## bench       measure the engine against the one-at-a-time path on the same cases
 bench: $(READY)
-	python -m papers.rome bench
+	python -m tests.bench $(ARGS)
 
 ## lock        resolve envs/requirements.in anew into envs/requirements.lock
 lock:
