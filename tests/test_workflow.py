@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from shared.provenance import REPOSITORY
@@ -118,25 +120,46 @@ def test_ones_own_file_takes_the_place_of_the_worlds(sample):
     assert "generate_world" not in planned
 
 
-def test_only_a_living_run_keeps_another_from_starting(tmp_path):
-    (tmp_path / "Snakefile").write_text("rule all:\n    output: 'done'\n    shell: 'sleep 5; touch {output}'\n")
-    command = [sys.executable, str(REPOSITORY / "workflow/launch.py"), "--cores", "1"]
+@pytest.fixture
+def slow(tmp_path):
+    """A workflow of one job that takes some seconds, and the command that launches it."""
+    job = "echo $$ >> pids; sleep 4; touch {output}"
+    (tmp_path / "Snakefile").write_text(f"rule all:\n    output: 'done'\n    shell: '{job}'\n")
+    return {
+        "args": [sys.executable, str(REPOSITORY / "workflow/launch.py"), "--cores", "1"],
+        "cwd": tmp_path,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+    }
 
-    def launch():
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as first:
-        while "rule all" not in first.stdout.readline():
-            pass
-        second = launch()
+def wait_for_job(folder):
+    while not (folder / "pids").exists() or not (folder / "pids").read_text().endswith("\n"):
+        time.sleep(0.05)
+    return int((folder / "pids").read_text().split()[-1])
+
+
+def test_a_living_run_keeps_another_from_starting(slow):
+    with subprocess.Popen(**slow) as first:
+        wait_for_job(slow["cwd"])
+        second = subprocess.run(**slow, check=False)
         first.stdout.read()
     assert second.returncode == 1
-    assert "Another run is going on" in second.stderr
+    assert "Another run is going on" in second.stdout
     assert first.returncode == 0
-    assert (tmp_path / "done").exists()
-    # What a run that was killed leaves behind.
-    (tmp_path / "done").unlink()
-    (tmp_path / ".snakemake/locks").mkdir(exist_ok=True)
-    (tmp_path / ".snakemake/locks/0.output.lock").write_text("done\n")
-    third = launch()
-    assert third.returncode == 0, third.stdout + third.stderr
+    assert (slow["cwd"] / "done").exists()
+
+
+def test_a_killed_run_is_continued_by_the_same_command(slow):
+    with subprocess.Popen(**slow) as first:
+        job = wait_for_job(slow["cwd"])
+        for process in psutil.Process(first.pid).children():
+            process.kill()
+        first.kill()
+    assert psutil.pid_exists(job), "the job was to outlive its run"
+    again = subprocess.run(**slow, check=False)
+    assert again.returncode == 0, again.stdout
+    assert "a killed run left behind" in again.stdout
+    assert (slow["cwd"] / "done").exists()
+    assert len((slow["cwd"] / "pids").read_text().split()) == 2
