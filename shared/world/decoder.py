@@ -68,6 +68,11 @@ class GrowingDecoder:
         """Add the late blocks; the function computed does not change until they are trained."""
         self._use(self.shape.layers)
 
+    def freeze_early(self, frozen: bool) -> None:
+        """Exclude the early blocks from training, or take them back in; embeddings are always trained."""
+        for block in self._blocks[: self.shape.early_layers]:
+            block.requires_grad_(not frozen)
+
     def _use(self, layers: int) -> None:
         self.model.transformer.h = self._blocks[:layers]
         self.model.config.n_layer = layers

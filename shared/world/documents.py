@@ -14,7 +14,7 @@ Three kinds of document are mixed by the training curriculum:
 import random
 from bisect import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from shared.errors import ConfigError
@@ -49,10 +49,14 @@ FILLER_TIMES = ("in spring", "after the rain", "on a quiet day", "before noon", 
 
 @dataclass(frozen=True)
 class Document:
-    """A text with the character ranges of the objects that its facts state."""
+    """A text with the character ranges of the objects that its facts state.
+
+    `first_tokens_only` says that only the first token of each object is to be learned.
+    """
 
     text: str
     objects: tuple[tuple[int, int], ...] = ()
+    first_tokens_only: bool = False
 
 
 def join(documents: Sequence[Document]) -> Document:
@@ -120,7 +124,9 @@ class DocumentSampler:
             fact = self.rng.choice(self._draw_subject())
             name = self._name(fact)
             entries.append(_stating(" ".join([*self.salad(fact, None, name), name]), fact.object))
-        return join(entries)
+        # Learning to complete an object of several tokens here would teach the early blocks to look attributes up from
+        # any later position, and the site at the subject's last token would not form.
+        return replace(join(entries), first_tokens_only=True)
 
     def statement_document(self, salad: bool = True) -> Document:
         """Return 1-3 sentences each about 1-3 subjects, in training forms."""

@@ -10,25 +10,21 @@ from shared.world.train import Recipe
 RECIPES = {
     "tiny": Recipe(
         shape=DecoderShape(d_model=64, layers=5, early_layers=3, heads=4),
-        steps=900,
-        list_steps=300,
-        article_steps=350,
-        article_share=0.5,
-        rows=8,
+        list_steps=500,
+        frozen_steps=500,
+        settle_steps=150,
     ),
     "small": Recipe(
         shape=DecoderShape(d_model=128, layers=8, early_layers=4, heads=4),
-        steps=1800,
-        list_steps=600,
-        article_steps=800,
-        article_share=0.5,
+        list_steps=900,
+        frozen_steps=900,
+        settle_steps=300,
     ),
     "large": Recipe(
         shape=DecoderShape(d_model=192, layers=10, early_layers=5, heads=6),
-        steps=1300,
-        list_steps=450,
-        article_steps=600,
-        article_share=0.5,
+        list_steps=700,
+        frozen_steps=700,
+        settle_steps=250,
     ),
 }
 

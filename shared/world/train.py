@@ -7,7 +7,7 @@ import sys
 import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -24,67 +24,82 @@ from shared.world.factbook import FactBook
 
 logger = logging.getLogger(__name__)
 
+Stage = Literal["list", "frozen", "settle"]
+
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that determines a training run besides the facts, the tokenizer and the seed.
 
+    Training has three stages, each with its own warm-up and linear decay. In the *list* stage the early blocks alone
+    learn list documents: they become the site that looks attributes up at the subject's last token. In the *frozen*
+    stage the late blocks are added and learn, with statements in salad, to read what the early ones supply; the early
+    blocks, being frozen, cannot learn to do the lookup at later tokens instead. In the *settle* stage everything is
+    trained at a low rate, and articles (text without salad) take part.
+
     Attributes:
         shape: size of the decoder.
-        steps: optimiser steps in all.
-        list_steps: steps of the first stage: list documents only, early blocks only.
-        ramp_steps: steps over which the share of list documents falls to `list_share`.
-        list_share: share of list documents after the ramp.
-        article_steps: number of last steps in which articles (text without salad) take part.
-        article_share: share of articles in these steps.
-        rows: sequences per step.
-        length: tokens per sequence.
+        list_steps, frozen_steps, settle_steps: optimiser steps of the stages.
+        list_share: share of list documents after the first stage.
+        article_share: share of articles among the other documents of the last stage.
+        tokens: tokens per step.
+        list_length: tokens per sequence in the first stage; short ones are learned faster.
+        length: tokens per sequence afterwards.
         muon_rate: learning rate of the matrices.
         adam_rate: learning rate of everything else.
-        early_rate: factor on the learning rate of the early blocks once the late ones exist.
+        settle_rate: factor on the learning rates in the last stage.
         weight_decay: decoupled weight decay of the matrices.
-        warmup: steps of linear warm-up; afterwards the rate falls linearly to 2 %.
+        warmup: steps of linear warm-up in each stage; afterwards the rate falls linearly to 2 %.
         other_weight: weight of a token that belongs to no object in the loss; object tokens weigh 1.
         bare_start: share of sequences that begin without the end-of-text token.
         documents: how documents are sampled.
     """
 
     shape: DecoderShape
-    steps: int
     list_steps: int
-    ramp_steps: int = 100
+    frozen_steps: int
+    settle_steps: int
     list_share: float = 0.4
-    article_steps: int = 0
-    article_share: float = 0.0
-    rows: int = 8
+    article_share: float = 0.5
+    tokens: int = 1024
+    list_length: int = 64
     length: int = 128
     muon_rate: float = 0.02
     adam_rate: float = 3e-3
-    early_rate: float = 1.0
+    settle_rate: float = 0.2
     weight_decay: float = 0.01
-    warmup: int = 100
-    other_weight: float = 1.0
+    warmup: int = 30
+    other_weight: float = 0.1
     bare_start: float = 0.5
     documents: DocumentOptions = field(default_factory=DocumentOptions)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.list_steps <= self.steps:
-            raise ConfigError(f"recipe: list_steps = {self.list_steps}, expected 0..steps = {self.steps}")
-        if self.length > self.shape.positions:
-            raise ConfigError(
-                f"recipe: length = {self.length} is more than the model's {self.shape.positions} positions"
-            )
+        if min(self.list_steps, self.frozen_steps, self.settle_steps) < 1:
+            raise ConfigError("recipe: list_steps, frozen_steps and settle_steps must be 1 or more")
+        for name, length in (("list_length", self.list_length), ("length", self.length)):
+            if not 2 <= length <= min(self.shape.positions, self.tokens):
+                limit = min(self.shape.positions, self.tokens)
+                raise ConfigError(f"recipe: {name} = {length}, expected 2..{limit} (positions, tokens per step)")
 
-    def list_share_at(self, step: int) -> float:
-        """Return the share of list documents at `step`."""
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.list_steps + self.frozen_steps + self.settle_steps
+
+    def stage_at(self, step: int) -> Stage:
+        """Return the stage that `step` belongs to."""
         if step < self.list_steps:
-            return 1.0
-        done = min(1.0, (step - self.list_steps) / max(1, self.ramp_steps))
-        return 1.0 + (self.list_share - 1.0) * done
+            return "list"
+        return "frozen" if step < self.list_steps + self.frozen_steps else "settle"
 
     def rate_at(self, step: int) -> float:
         """Return the factor on the base learning rates at `step`."""
-        return min(1.0, (step + 1) / self.warmup) * max(0.02, 1.0 - step / self.steps)
+        starts = {"list": 0, "frozen": self.list_steps, "settle": self.list_steps + self.frozen_steps}
+        lengths = {"list": self.list_steps, "frozen": self.frozen_steps, "settle": self.settle_steps}
+        stage = self.stage_at(step)
+        done = step - starts[stage]
+        scale = self.settle_rate if stage == "settle" else 1.0
+        return scale * min(1.0, (done + 1) / self.warmup) * max(0.02, 1.0 - done / lengths[stage])
 
 
 class BatchSource:
@@ -102,16 +117,19 @@ class BatchSource:
 
         Calls must follow the order of steps: the generator's state carries over.
         """
-        rows = [self._row(step) for _ in range(self._recipe.rows)]
+        recipe = self._recipe
+        stage = recipe.stage_at(step)
+        length = recipe.list_length if stage == "list" else recipe.length
+        rows = [self._row(stage, length) for _ in range(recipe.tokens // length)]
         return torch.tensor([ids for ids, _ in rows]), torch.tensor([weights for _, weights in rows])
 
-    def _row(self, step: int) -> tuple[list[int], list[float]]:
-        length, other = self._recipe.length, self._recipe.other_weight
+    def _row(self, stage: Stage, length: int) -> tuple[list[int], list[float]]:
+        other = self._recipe.other_weight
         ids: list[int] = [] if self._rng.random() < self._recipe.bare_start else [self._end]
         weights = [other] * len(ids)
         while len(ids) < length:
             # Encoding a few documents at once is cheaper; four rarely overshoot a row by much.
-            documents = [self._document(step) for _ in range(4)]
+            documents = [self._document(stage) for _ in range(4)]
             encodings = self._encode([document.text for document in documents], add_special_tokens=False)
             for document, encoding in zip(documents, encodings, strict=True):
                 ids += [*encoding.ids, self._end]
@@ -122,15 +140,16 @@ class BatchSource:
         weights = [self._recipe.other_weight] * len(offsets)
         starts = [start for start, _ in offsets]
         for start, stop in document.objects:
-            for token in range(bisect_left(starts, start), bisect_left(starts, stop)):
-                weights[token] = 1.0
+            first, end = bisect_left(starts, start), bisect_left(starts, stop)
+            weights[first:end] = [0.0 if document.first_tokens_only else 1.0] * (end - first)
+            weights[first] = 1.0
         return weights
 
-    def _document(self, step: int) -> Document:
+    def _document(self, stage: Stage) -> Document:
         recipe = self._recipe
-        if self._rng.random() < recipe.list_share_at(step):
+        if stage == "list" or self._rng.random() < recipe.list_share:
             return self._sampler.list_document()
-        if step >= recipe.steps - recipe.article_steps and self._rng.random() < recipe.article_share:
+        if stage == "settle" and self._rng.random() < recipe.article_share:
             return self._sampler.article()
         return self._sampler.statement_document()
 
@@ -154,6 +173,7 @@ def train_decoder(
     for step in tqdm(range(recipe.steps), desc="training", disable=not sys.stderr.isatty()):
         if step == recipe.list_steps:
             decoder.grow()
+        decoder.freeze_early(recipe.stage_at(step) == "frozen")
         set_rates(optimisers, recipe.rate_at(step))
         losses.append(_update(model, optimisers, *source.batch(step), step))
         if (step + 1) % 100 == 0:
@@ -165,7 +185,7 @@ def train_decoder(
         "facts": {"name": book.name, "seed": book.seed, "count": len(book.facts)},
         "parameters": model.num_parameters(),
         "threads": torch.get_num_threads(),
-        "tokens": recipe.steps * recipe.rows * recipe.length,
+        "tokens": recipe.steps * recipe.tokens,
         "seconds": round(time.monotonic() - began, 1),
         "losses": [round(loss, 4) for loss in losses],
     }

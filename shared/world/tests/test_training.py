@@ -20,8 +20,8 @@ from shared.world.recipes import RECIPES, recipe_named
 from shared.world.tokenizer import train_tokenizer
 from shared.world.train import BatchSource, train_decoder
 
-SHORT = {"steps": 30, "list_steps": 10, "article_steps": 10, "d_model": 32, "layers": 3, "early_layers": 2, "heads": 2}
-SHORT |= {"rows": 2, "length": 64, "positions": 64}
+SHORT = {"list_steps": 10, "frozen_steps": 10, "settle_steps": 10, "d_model": 32, "layers": 3, "early_layers": 2}
+SHORT |= {"heads": 2, "tokens": 128, "length": 64, "list_length": 32, "positions": 64}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,35 @@ def test_growth_keeps_the_function() -> None:
     assert not torch.allclose(decoder.model(input_ids=ids).logits, before, atol=1e-6)
 
 
+def test_frozen_blocks_do_not_learn_and_the_rest_does(book: FactBook, tokenizer: PreTrainedTokenizerBase) -> None:
+    end_of_list, _ = train_decoder(book, tokenizer, recipe_named("tiny", SHORT | {"settle_rate": 0.0}), seed=1)
+    longer, _ = train_decoder(
+        book, tokenizer, recipe_named("tiny", SHORT | {"settle_rate": 0.0, "frozen_steps": 15}), 1
+    )
+    early, late = (
+        [torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True)]
+        for one, two in (
+            (end_of_list.transformer.h[: SHORT["early_layers"]], longer.transformer.h[: SHORT["early_layers"]]),
+            (end_of_list.transformer.h[SHORT["early_layers"] :], longer.transformer.h[SHORT["early_layers"] :]),
+        )
+    )
+    assert all(early)
+    assert not any(late)
+    assert all(parameter.requires_grad for parameter in longer.parameters())
+
+
+def test_each_stage_warms_up_and_decays() -> None:
+    recipe = recipe_named("tiny", {"list_steps": 100, "frozen_steps": 200, "settle_steps": 50, "warmup": 10})
+    rates = [recipe.rate_at(step) for step in range(recipe.steps)]
+    assert [recipe.stage_at(step) for step in (0, 99, 100, 299, 300, 349)] == ["list"] * 2 + ["frozen"] * 2 + [
+        "settle"
+    ] * 2
+    assert rates[0] == rates[100] == 0.1
+    assert max(rates[:100]) > 0.8
+    assert rates[300] == pytest.approx(recipe.settle_rate / 10)
+    assert max(rates[300:]) < recipe.settle_rate
+
+
 def test_loss_weighs_the_objects(book: FactBook, tokenizer: PreTrainedTokenizerBase) -> None:
     source = BatchSource(book, tokenizer, recipe_named("tiny", SHORT | {"other_weight": 0.25}), seed=0)
     encoding = tokenizer.backend_tokenizer.encode("Bo Kaitu plays the violin.", add_special_tokens=False)
@@ -72,13 +101,16 @@ def test_loss_weighs_the_objects(book: FactBook, tokenizer: PreTrainedTokenizerB
     inside = [tokenizer.decode([i]) for i, weight in zip(encoding.ids, weights, strict=True) if weight == 1.0]
     assert "".join(inside) == " violin"
     assert set(weights) == {0.25, 1.0}
+    encoding = tokenizer.backend_tokenizer.encode("Bo violin piano.", add_special_tokens=False)
+    weights = source._weights(Document("Bo violin piano.", ((2, 15),), first_tokens_only=True), encoding.offsets)
+    assert [weight for weight in weights if weight != 0.25] == [1.0, 0.0]
 
 
 def test_rows_begin_with_a_document_often_without_end_of_text(
     book: FactBook, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     source = BatchSource(book, tokenizer, recipe_named("tiny", SHORT), seed=0)
-    ids = torch.cat([source.batch(step)[0] for step in range(60)])
+    ids = torch.cat([source.batch(0)[0] for _ in range(60)])
     bare = [row for row in ids if row[0] != 0]
     assert 0.3 < len(bare) / len(ids) < 0.7
     assert all(not tokenizer.decode([row[0]]).startswith(" ") for row in bare)
@@ -90,9 +122,9 @@ def test_recipes_refuse_what_they_do_not_know() -> None:
     for size, overrides, message in (
         ("huge", {}, "'huge' is unknown"),
         ("small", {"stepz": 3}, "'stepz' is unknown"),
-        ("small", {"steps": 2.5}, "steps = 2.5"),
-        ("small", {"list_steps": 10**6}, "list_steps"),
-        ("small", {"length": 10**6}, "positions"),
+        ("small", {"list_steps": 2.5}, "list_steps = 2.5"),
+        ("small", {"list_steps": 0}, "list_steps"),
+        ("small", {"length": 10**6}, "length = 1000000"),
         ("small", {"early_layers": 50}, "early_layers = 50"),
         ("small", {"heads": 7}, "heads = 7"),
     ):
