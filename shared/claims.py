@@ -199,8 +199,10 @@ def _compare(check: Compare, rows: pd.DataFrame, model: str | None, folder: Path
     overlap = isinstance(check.right, Selection) and left_low <= right_high and right_low <= left_high
     remark = "the two intervals overlap" if overlap and check.kind in {"greater", "less"} else ""
     shown = f"{_text(left, left_low, left_high)} {sign} {_text(right, right_low, right_high)}"
-    if check.kind == "ratio_at_least" and right:
+    if check.kind == "ratio_at_least" and right > 0:
         shown += f" = {number(left / right, 2)}"
+    elif check.kind == "ratio_at_least":
+        remark = "the divisor is not above zero, so there is no ratio"
     return relation(left, right, check.margin), shown, remark
 
 
