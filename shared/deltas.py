@@ -1,7 +1,7 @@
 """Weight changes: kept as factors, applied and undone bit for bit, or carried one per row of a batch.
 
-A single-layer edit changes `y = xW + b` into `y = xW + b + (x·left)·right`. Because the change is an extra term, a batch
-may hold rows of many different edits, each with its own term, and the weights are never touched: hundreds of
+A single-layer edit changes `y = xW + b` into `y = xW + b + (x·left)·right`. Because the change is an extra term, a
+batch may hold rows of many different edits, each with its own term, and the weights are never touched: hundreds of
 independent edits are scored in one forward pass.
 """
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils.logging import disable_progress_bar
 from transformers.pytorch_utils import Conv1D
+from transformers.utils.logging import disable_progress_bar
 
 from shared.errors import ModelError
 
@@ -110,7 +110,8 @@ def find_layout(model: nn.Module) -> Layout:
             return layout
     known = ", ".join(layout.family for layout in LAYOUTS)
     raise ModelError(
-        f"{type(model).__name__} has none of the known layouts ({known}); add its module paths to LAYOUTS in shared/models.py"
+        f"{type(model).__name__} has none of the known layouts ({known}); "
+        "add its module paths to LAYOUTS in shared/models.py"
     )
 
 

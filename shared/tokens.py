@@ -65,7 +65,7 @@ class Prompt:
     lookup: int
 
 
-def encode_prompt(lm: LM, template: str, subject: str, fact_token: FactToken = "subject_last") -> Prompt:
+def encode_prompt(lm: LM, template: str, subject: str, fact_token: str = "subject_last") -> Prompt:
     """Tokenise prefix, subject and suffix separately and locate the subject (ROME §3.1; §2.4 of the authors' lookup).
 
     Byte-pair merges do not cross a space, so the pieces joined equal the prompt tokenised whole wherever the prefix
@@ -74,7 +74,7 @@ def encode_prompt(lm: LM, template: str, subject: str, fact_token: FactToken = "
     Args:
         template: text with one `{}`; what precedes it is empty or ends with a space.
         subject: name put into the slot.
-        fact_token: which token `lookup` points at.
+        fact_token: which token `lookup` points at, one of `FactToken`.
 
     Raises:
         DataError: wrong number of slots, a slot glued to a word, or an unknown `fact_token`.
@@ -124,5 +124,6 @@ def find_subject(lm: LM, ids: list[int], subject: str) -> tuple[int, int]:
         if stop is None and reached >= end:
             stop = index + 1
             break
-    assert start is not None and stop is not None
+    assert start is not None
+    assert stop is not None
     return start, stop

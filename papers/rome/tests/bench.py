@@ -1,5 +1,6 @@
 """What ROME's engine is measured against: the authors' way, one fact, one cell, one layer at a time."""
 
+import logging
 from collections.abc import Iterator
 
 import torch
@@ -10,20 +11,26 @@ from papers.rome.hyperparams import RomeHyperparams
 from papers.rome.tests.oracle import edit_one, search_one
 from papers.rome.value import target_values
 from shared.deltas import UNEDITED, Edit, WeightDelta, applied
-from shared.evaluate import EvaluationOptions, evaluate_single
+from shared.evaluate import EvaluationOptions, GenerationOptions, evaluate_single
 from shared.models import LM
 from shared.moments import collect
 from shared.noise import make_noise
-from shared.probes import ProbeRow, probes_of
+from shared.probes import GENERATION, ProbeRow, probes_of
 from shared.requests import Case
 from shared.second_moment import SecondMoments
+from shared.seeding import seed_for
 from shared.tests.tracing_oracle import Oracle
+from shared.text_metrics import clean_generated
 from shared.tokens import fill
 from shared.trace_runs import Corruption, make_fact
 from shared.tracing import STATE, Restoration, trace_facts
 from tests.bench import Comparison, Setup
 
 TRACED = 4
+LENGTH = 100
+TOP_K = 5
+
+log = logging.getLogger(__name__)
 
 
 @torch.no_grad()
@@ -41,9 +48,34 @@ def score_one(lm: LM, case: Case) -> list[float]:
     ]
 
 
-def edit_and_score_one_by_one(setup: Setup, contexts: list[str], inverse: torch.Tensor) -> list[float]:
-    """Edit, score, restore and score each case on its own."""
-    lm, settings, found = setup.lm, RomeHyperparams((setup.layer,)), []
+@torch.no_grad()
+def generate_one(lm: LM, case: Case) -> list[str]:
+    """Continue a case's generation prompts as the authors do: one batch in lockstep, keys and values in the cache."""
+    prompts = [lm.tokenizer(prompt)["input_ids"] for prompt in case.generation_prompts]
+    draws = torch.stack([_draws(case, index) for index in range(len(prompts))]).to(lm.device)
+    rows = torch.zeros(len(prompts), LENGTH, dtype=torch.long, device=lm.device)
+    for row, prompt in enumerate(prompts):
+        rows[row, : len(prompt)] = torch.tensor(prompt)
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=lm.device)
+    start, stop, cache = 0, int(lengths.min()), None
+    while stop < LENGTH:
+        output = lm.model(rows[:, start:stop], past_key_values=cache, use_cache=True)
+        best, tokens = output.logits[:, -1].topk(TOP_K)
+        choice = (best.softmax(-1).cumsum(-1) < draws[:, stop, None]).sum(-1).clamp(max=TOP_K - 1)
+        sampled = tokens.gather(1, choice[:, None])[:, 0]
+        rows[:, stop] = torch.where(stop >= lengths, sampled, rows[:, stop])
+        start, stop, cache = stop, stop + 1, output.past_key_values
+    return [clean_generated(lm.tokenizer.decode(row)) for row in rows]
+
+
+def _draws(case: Case, index: int) -> torch.Tensor:
+    seed = seed_for("generation", 0, case.case_id, index)
+    return torch.rand(LENGTH, generator=torch.Generator().manual_seed(seed))
+
+
+def edit_and_score_one_by_one(setup: Setup, contexts: list[str], inverse: torch.Tensor) -> tuple[list, list]:
+    """Edit, score, restore and score each case on its own; return mean log-probabilities and texts."""
+    lm, settings, found, texts = setup.lm, RomeHyperparams((setup.layer,)), [], []
     module = lm.arch.name_of(lm.arch.mlp_out(setup.layer))
     for case in setup.cases:
         made = edit_one(lm, case.request, contexts, setup.layer, settings, inverse)
@@ -51,14 +83,15 @@ def edit_and_score_one_by_one(setup: Setup, contexts: list[str], inverse: torch.
         for state in (UNEDITED, edit):
             with applied(lm, state):
                 found += score_one(lm, case)
-    return found
+                texts += generate_one(lm, case)
+    return found, texts
 
 
-def edit_and_score_together(setup: Setup, editor: RomeEditor) -> list[float]:
+def edit_and_score_together(setup: Setup, editor: RomeEditor) -> tuple[list, list]:
     """Do the same with the engine."""
-    options = EvaluationOptions(edit_batch=len(setup.cases))
+    options = EvaluationOptions(generation=GenerationOptions(LENGTH, TOP_K), edit_batch=len(setup.cases))
     rows = list(evaluate_single(setup.lm, editor, setup.cases, options))
-    return [value for row in rows for value in _means(row)]
+    return [value for row in rows for value in _means(row)], [row.text for row in rows if row.kind == GENERATION]
 
 
 def _means(row: ProbeRow) -> list[float]:
@@ -66,8 +99,10 @@ def _means(row: ProbeRow) -> list[float]:
     return [sum(values) / len(values) for values in sides if values is not None]
 
 
-def _largest(slow: list[float], fast: list[float]) -> float:
-    return max(abs(one - other) for one, other in zip(slow, fast, strict=True))
+def _largest(slow: tuple[list, list], fast: tuple[list, list]) -> float:
+    different = sum(one != other for one, other in zip(slow[1], fast[1], strict=True))
+    log.info("%d of %d generated texts differ", different, len(slow[1]))
+    return max(abs(one - other) for one, other in zip(slow[0], fast[0], strict=True))
 
 
 def _largest_relative(slow: list[torch.Tensor], fast: list[torch.Tensor]) -> float:
@@ -83,7 +118,7 @@ def comparisons(setup: Setup) -> Iterator[Comparison]:
     inverse = moments.moment(layer).inverse().float()
     editor = RomeEditor(moments=moments, contexts=contexts, layers=(layer,))
     yield Comparison(
-        f"{len(setup.cases)} ROME edits, each evaluated before and after",
+        f"{len(setup.cases)} ROME edits, each with the whole CounterFact evaluation before and after",
         10,
         lambda: edit_and_score_one_by_one(setup, contexts, inverse),
         lambda: edit_and_score_together(setup, editor),
