@@ -99,3 +99,21 @@ def set_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["lr"] = factor * group["base_rate"]
+
+
+@torch.no_grad()
+def rescale_stream(model: GPT2LMHeadModel, factor: float) -> None:
+    """Multiply the residual stream by `factor` without changing what the model computes.
+
+    Everything that writes to the stream (embeddings, attention and MLP outputs) is multiplied by `factor`. The layer
+    norms that read it undo any factor, up to their epsilon; the unembedding is the embedding itself, so the final
+    norm's gain and bias are divided by it.
+    """
+    transformer = model.transformer
+    writers = [transformer.wte.weight, transformer.wpe.weight]
+    for block in transformer.h:
+        writers += [*block.attn.c_proj.parameters(), *block.mlp.c_proj.parameters()]
+    for weight in writers:
+        weight.mul_(factor)
+    for weight in transformer.ln_f.parameters():
+        weight.div_(factor)

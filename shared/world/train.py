@@ -18,7 +18,7 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
 from shared.errors import ConfigError, NumericalError
 from shared.seeding import seed_for
-from shared.world.decoder import DecoderShape, GrowingDecoder, make_optimisers, set_rates
+from shared.world.decoder import DecoderShape, GrowingDecoder, make_optimisers, rescale_stream, set_rates
 from shared.world.documents import Document, DocumentOptions, DocumentSampler
 from shared.world.factbook import FactBook
 
@@ -43,8 +43,9 @@ class Recipe:
         list_share: share of list documents after the first stage.
         article_share: share of articles among the other documents of the last stage.
         tokens: tokens per step.
-        list_length: tokens per sequence in the first stage; short ones are learned faster.
-        length: tokens per sequence afterwards.
+        list_length: tokens per sequence in the first stage, and in every second step afterwards: short ones are
+            learned faster, and more of them begin at position 0.
+        length: tokens per sequence in the other steps.
         muon_rate: learning rate of the matrices.
         adam_rate: learning rate of everything else.
         settle_rate: factor on the learning rates in the last stage.
@@ -52,6 +53,8 @@ class Recipe:
         warmup: steps of linear warm-up in each stage; afterwards the rate falls linearly to 2 %.
         other_weight: weight of a token that belongs to no object in the loss; object tokens weigh 1.
         bare_start: share of sequences that begin without the end-of-text token.
+        stream_scale: factor on the finished model's residual stream, see `rescale_stream`. The editors' published step
+            sizes are absolute; a small model's stream is so short that one step overshoots.
         documents: how documents are sampled.
     """
 
@@ -71,6 +74,7 @@ class Recipe:
     warmup: int = 30
     other_weight: float = 0.1
     bare_start: float = 0.5
+    stream_scale: float = 3.5
     documents: DocumentOptions = field(default_factory=DocumentOptions)
 
     def __post_init__(self) -> None:
@@ -119,7 +123,7 @@ class BatchSource:
         """
         recipe = self._recipe
         stage = recipe.stage_at(step)
-        length = recipe.list_length if stage == "list" else recipe.length
+        length = recipe.list_length if stage == "list" or step % 2 else recipe.length
         rows = [self._row(stage, length) for _ in range(recipe.tokens // length)]
         return torch.tensor([ids for ids, _ in rows]), torch.tensor([weights for _, weights in rows])
 
@@ -179,6 +183,7 @@ def train_decoder(
         if (step + 1) % 100 == 0:
             mean = sum(losses[-100:]) / 100
             logger.info("step %d/%d loss %.3f %.0f s", step + 1, recipe.steps, mean, time.monotonic() - began)
+    rescale_stream(model, recipe.stream_scale)
     record = {
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,

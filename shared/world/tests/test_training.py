@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from shared.errors import ConfigError, NumericalError
 from shared.models import load_lm
 from shared.world.__main__ import main
-from shared.world.decoder import DecoderShape, GrowingDecoder
+from shared.world.decoder import DecoderShape, GrowingDecoder, rescale_stream
 from shared.world.documents import Document
 from shared.world.factbook import FactBook
 from shared.world.folders import atomic_folder
@@ -63,6 +63,19 @@ def test_growth_keeps_the_function() -> None:
     assert torch.allclose(decoder.model(input_ids=ids).logits, before, atol=1e-6)
     torch.nn.init.normal_(decoder.model.transformer.h[2].mlp.c_proj.weight)
     assert not torch.allclose(decoder.model(input_ids=ids).logits, before, atol=1e-6)
+
+
+def test_rescaling_the_stream_keeps_the_function() -> None:
+    decoder = GrowingDecoder(DecoderShape(d_model=32, layers=3, early_layers=2, heads=2), vocab_size=50, seed=0)
+    decoder.grow()
+    for parameter in decoder.model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    ids = torch.arange(10)[None]
+    before = decoder.model(input_ids=ids, output_hidden_states=True)
+    rescale_stream(decoder.model, 4.0)
+    after = decoder.model(input_ids=ids, output_hidden_states=True)
+    assert torch.allclose(after.logits, before.logits, atol=1e-3)
+    assert torch.allclose(after.hidden_states[2], 4.0 * before.hidden_states[2], rtol=1e-3, atol=1e-3)
 
 
 def test_frozen_blocks_do_not_learn_and_the_rest_does(book: FactBook, tokenizer: PreTrainedTokenizerBase) -> None:
