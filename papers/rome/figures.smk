@@ -11,7 +11,7 @@ FIGURE = (
 
 rule figure_1:
     input:
-        collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.lead),
+        collect("<results>/rome/{model}/traces/default/facts.jsonl", model=PLAN.lead),
     output:
         svg=report("<figures>/rome/figure_1.svg", **report_item("ROME", "figure_1")),
         png="<figures>/rome/figure_1.png",
@@ -35,7 +35,7 @@ rule figure_1:
 
 use rule figure_1 as figure_2 with:
     input:
-        collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.lead),
+        collect("<results>/rome/{model}/traces/default/effects.csv", model=PLAN.lead),
     output:
         svg=report("<figures>/rome/figure_2.svg", **report_item("ROME", "figure_2")),
         png="<figures>/rome/figure_2.png",
@@ -54,7 +54,7 @@ use rule figure_1 as figure_2 with:
 
 use rule figure_1 as figure_3 with:
     input:
-        collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.lead),
+        collect("<results>/rome/{model}/traces/default/effects.csv", model=PLAN.lead),
     output:
         svg=report("<figures>/rome/figure_3.svg", **report_item("ROME", "figure_3")),
         png="<figures>/rome/figure_3.png",
@@ -92,7 +92,7 @@ use rule figure_1 as figure_5 with:
 
 use rule figure_1 as figure_7 with:
     input:
-        collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.lead),
+        collect("<results>/rome/{model}/traces/default/effects.csv", model=PLAN.lead),
     output:
         svg=report("<figures>/rome/figure_7.svg", **report_item("ROME", "figure_7")),
         png="<figures>/rome/figure_7.png",
@@ -111,7 +111,7 @@ use rule figure_1 as figure_7 with:
 
 use rule figure_1 as figure_8 with:
     input:
-        collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.second),
+        collect("<results>/rome/{model}/traces/default/effects.csv", model=PLAN.second),
     output:
         svg=report("<figures>/rome/figure_8.svg", **report_item("ROME", "figure_8")),
         png="<figures>/rome/figure_8.png",
@@ -130,7 +130,7 @@ use rule figure_1 as figure_8 with:
 
 use rule figure_1 as figure_9 with:
     input:
-        collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.small),
+        collect("<results>/rome/{model}/traces/default/effects.csv", model=PLAN.small),
     output:
         svg=report("<figures>/rome/figure_9.svg", **report_item("ROME", "figure_9")),
         png="<figures>/rome/figure_9.png",
@@ -149,7 +149,7 @@ use rule figure_1 as figure_9 with:
 
 use rule figure_1 as figure_10 with:
     input:
-        collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.lead),
+        collect("<results>/rome/{model}/traces/default/facts.jsonl", model=PLAN.lead),
     output:
         svg=report("<figures>/rome/figure_10.svg", **report_item("ROME", "figure_10")),
         png="<figures>/rome/figure_10.png",
@@ -168,7 +168,7 @@ use rule figure_1 as figure_10 with:
 
 use rule figure_1 as figure_11 with:
     input:
-        collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.lead),
+        collect("<results>/rome/{model}/traces/default/facts.jsonl", model=PLAN.lead),
     output:
         svg=report("<figures>/rome/figure_11.svg", **report_item("ROME", "figure_11")),
         png="<figures>/rome/figure_11.png",
@@ -187,7 +187,7 @@ use rule figure_1 as figure_11 with:
 
 use rule figure_1 as figure_12 with:
     input:
-        collect("<results>/rome/{model}/traces/extra_token.jsonl", model=PLAN.lead),
+        collect("<results>/rome/{model}/traces/extra_token/facts.jsonl", model=PLAN.lead),
     output:
         svg=report("<figures>/rome/figure_12.svg", **report_item("ROME", "figure_12")),
         png="<figures>/rome/figure_12.png",
@@ -206,7 +206,7 @@ use rule figure_1 as figure_12 with:
 
 use rule figure_1 as figure_13 with:
     input:
-        collect("<results>/rome/{model}/traces/{trace}.jsonl", model=PLAN.lead, trace=["multivariate", "uniform"]),
+        collect("<results>/rome/{model}/traces/{trace}/effects.csv", model=PLAN.lead, trace=["multivariate", "uniform"]),
     output:
         svg=report("<figures>/rome/figure_13.svg", **report_item("ROME", "figure_13")),
         png="<figures>/rome/figure_13.png",
@@ -225,7 +225,7 @@ use rule figure_1 as figure_13 with:
 
 use rule figure_1 as figure_14 with:
     input:
-        collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.lead),
+        collect("<results>/rome/{model}/traces/default/facts.jsonl", model=PLAN.lead),
     output:
         svg=report("<figures>/rome/figure_14.svg", **report_item("ROME", "figure_14")),
         png="<figures>/rome/figure_14.png",
@@ -244,7 +244,7 @@ use rule figure_1 as figure_14 with:
 
 use rule figure_1 as figure_15 with:
     input:
-        collect("<results>/rome/{model}/traces/extra_token.jsonl", model=PLAN.lead),
+        collect("<results>/rome/{model}/traces/extra_token/facts.jsonl", model=PLAN.lead),
     output:
         svg=report("<figures>/rome/figure_15.svg", **report_item("ROME", "figure_15")),
         png="<figures>/rome/figure_15.png",

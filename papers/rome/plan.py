@@ -5,6 +5,7 @@ The Snakefile asks a `Plan` and computes nothing itself. Methods named after a p
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from papers.rome.runs import DEFAULT_CONTEXTS, resolved_variants
@@ -46,10 +47,13 @@ class Plan:
         """Return how many cases a run edits."""
         return self._capped(self._config["runs"][run]["cases"])
 
-    def evaluation(self, wildcards: Any) -> str:
-        """Return the options of `papers.rome.evaluate` that a run's settings decide."""
+    def evaluation(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
+        """Return the options of `papers.rome.evaluate` that a run's files and settings decide."""
         run = self._config["runs"][wildcards.run]
+        contexts = zip(self.contexts_of_run(wildcards), input.contexts, strict=True)
         options = [
+            f"--model {Path(input.card).parent} --cases {input.cases} --moments {input.moments}",
+            "--contexts " + " ".join(f"{name}={path}" for name, path in contexts),
             f"--dataset {run['dataset']} --first {self.cases(wildcards.run)} --block {self._config['block']}",
             f"--max-tokens {self._config['max_tokens']} --seed {self._config['run']['seed']}",
             f"--dtype {self._config['run']['dtype']} {self.device}",
@@ -57,6 +61,8 @@ class Plan:
         if run["generation"]:
             texts = self._config["generation"]
             options.append(f"--generate --max-length {texts['max_length']} --top-k {texts['top_k']}")
+        if self.other_facts(wildcards):
+            options.append(f"--facts {input.book}")
         return " ".join(options)
 
     def variants(self, wildcards: Any) -> str:
@@ -72,11 +78,6 @@ class Plan:
         """Return the files of these context lists."""
         return [f"<results>/rome/{wildcards.model}/contexts/{name}.json" for name in self.contexts_of_run(wildcards)]
 
-    def named_contexts(self, wildcards: Any, input: Any) -> list[str]:  # noqa: A002 (Snakemake's name)
-        """Return NAME=FILE for each context list of a run."""
-        names = self.contexts_of_run(wildcards)
-        return [f"{name}={path}" for name, path in zip(names, input.contexts, strict=True)]
-
     def context_lengths(self, wildcards: Any) -> str:
         """Return the lengths and numbers of one context list as JSON."""
         return json.dumps(self._config["contexts"][wildcards.contexts])
@@ -89,10 +90,6 @@ class Plan:
         """Return the fact book, where a full run on CounterFact has one: only there other facts are asked for."""
         full = self._config["runs"][wildcards.run]["generation"] and self.dataset(wildcards) == "counterfact"
         return {"book": "<results>/data/facts.json"} if full and "facts.json" in self._config["run"]["data"] else {}
-
-    def facts_option(self, wildcards: Any, input: Any) -> str:  # noqa: A002
-        """Return the option that hands the fact book over."""
-        return f"--facts {input.book}" if self.other_facts(wildcards) else ""
 
     def references(self, wildcards: Any) -> dict[str, str]:
         """Return the files of the reference score that this run has, by the option that takes them."""

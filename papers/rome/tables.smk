@@ -124,7 +124,7 @@ use rule table_1 as table_6 with:
 use rule table_1 as figure_2_numbers with:
     input:
         reported="papers/rome/reported.csv",
-        records=collect("<results>/rome/{model}/traces/default.jsonl", model=PLAN.lead),
+        records=collect("<results>/rome/{model}/traces/default/numbers.csv", model=PLAN.lead),
     output:
         csv="<figures>/rome/figure_2_numbers.csv",
         markdown="<figures>/rome/figure_2_numbers.md",

@@ -3,9 +3,8 @@
 import math
 from dataclasses import replace
 
-from papers.rome.effects import read_traces, summary
 from papers.rome.items.command import Request, Table, table_main
-from papers.rome.items.results import notes_of
+from papers.rome.items.results import notes_of, read_csv
 from shared.layouts import Column, Layout
 from shared.tables import Cell, compare
 
@@ -39,7 +38,8 @@ def make(request: Request) -> Table:
     """Compare average effects with the paper's."""
     cells = []
     for model, path in request.files():
-        found = {line.metric: line for line in summary(read_traces([path]).rows).itertuples()}
+        lines = read_csv(path, ["metric", "value", "low", "high", "n"])
+        found = {line.metric: line for line in lines.itertuples()}
         for metric, title in ROWS.items():
             if metric in found:
                 line = found[metric]

@@ -12,6 +12,7 @@ from shared.layouts import Column, Layout
 from shared.tables import Cell, compare
 
 UNEDITED = "none"
+MEASURED = ("mean", "value", "low", "high")
 COUNTERFACT_COLUMNS = [
     Column("score", "S"),
     Column("efficacy_score", "ES"),
@@ -50,7 +51,7 @@ def read_summary(path: str | Path) -> pd.DataFrame:
     Raises:
         DataError: if the file is absent or holds something else.
     """
-    return _read(path, ["editor", "metric", "mean", "low", "high", "n"])
+    return read_csv(path, ["editor", "metric", "mean", "low", "high", "n"])
 
 
 def read_cases(path: str | Path) -> pd.DataFrame:
@@ -59,18 +60,24 @@ def read_cases(path: str | Path) -> pd.DataFrame:
     Raises:
         DataError: if the file is absent or holds something else.
     """
-    return _read(path, ["editor", "case_id"])
+    return read_csv(path, ["editor", "case_id"])
 
 
-def _read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Return a CSV file of this paper's measurements.
+
+    Raises:
+        DataError: if the file is absent or lacks one of `columns`.
+    """
     if not Path(path).is_file():
-        raise DataError(f"{path}: no such file; the rule that measures this run has not run")
+        raise DataError(f"{path}: no such file; the rule that writes it has not run")
     # "none" is the unedited model's name, not a missing value.
     frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
     missing = [name for name in columns if name not in frame]
     if missing:
-        raise DataError(f"{path}: columns {missing} are missing; expected a file of papers.rome.measure")
-    return frame
+        raise DataError(f"{path}: columns {missing} are missing; expected what papers.rome.measure or .average writes")
+    # Whole numbers in the file are still measurements.
+    return frame.astype({name: float for name in MEASURED if name in columns})
 
 
 def cells_of(path: str | Path, model: str, dataset: str, methods: Sequence[str] | None = None) -> list[Cell]:

@@ -8,7 +8,6 @@ import numpy as np
 
 from papers.rome.items.command import Request, Table, table_main
 from shared.layouts import Column, Layout
-from shared.probes import rewrite_prompt
 from shared.requests import Case, read_counterfact
 from shared.tables import Cell, Reported, compare
 
@@ -17,7 +16,7 @@ PARTS: dict[str, Callable[[Case], Iterable]] = {
     "records": lambda case: [case.case_id],
     "subjects": lambda case: [case.request.subject],
     "objects": lambda case: [case.request.target_new],
-    "statements": lambda case: [rewrite_prompt(case)],
+    "statements": lambda case: [case.request.prompt.replace("{}", case.request.subject)],
     "paraphrases": lambda case: case.paraphrase_prompts,
     "neighborhood": lambda case: case.neighborhood_prompts,
     "generation": lambda case: case.generation_prompts,
