@@ -49,8 +49,8 @@ def draw_effect_maps(request: Request) -> Drawing:
             matrix = chosen.pivot(index="category", columns="layer", values="value").clip(lower=0)
             matrix = matrix.reindex([category for category in CATEGORIES if category in matrix.index])
             labels = [CATEGORIES[category] for category in matrix.index]
-            title = f"{above}: {name}" if above else name
-            heat_map(panel, matrix.to_numpy(), look, labels, low=0.0, high=max(top, 1e-9), unit=UNIT, title=title)
+            heat_map(panel, matrix.to_numpy(), look, labels, low=0.0, high=max(top, 1e-9), unit=UNIT, title=name)
+        row[0].set_ylabel(above)
     for frame, above in zip(frames, titles, strict=True):
         frame.insert(1, "noise", above)
     return Drawing(figure, pd.concat(frames))
