@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--corpus-documents", type=int, default=20000)
     sub = command("tokenizer", make_tokenizer)
     sub.add_argument("--facts", type=Path, required=True)
-    sub.add_argument("--vocabulary", type=int, default=1600, help="most tokens; large books need more")
+    sub.add_argument("--vocabulary", type=int, default=2000, help="most tokens; books of real records need more")
     sub = command("decoder", make_decoder)
     sub.add_argument("--facts", type=Path, required=True)
     sub.add_argument("--tokenizer", type=Path, required=True)

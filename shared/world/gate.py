@@ -143,7 +143,7 @@ def _site(effects: EffectSummary, layers: int) -> dict[str, float]:
     """Return the early site's strength, its margin over other tokens, and what severing the MLPs leaves of it."""
     state, half = effects.indirect["state"], (layers + 1) // 2
     early = state["last_subject"][:half].max().item()
-    others = [row.max().item() for name, row in state.items() if name not in ("last_subject", "last")]
+    others = [row[:half].max().item() for name, row in state.items() if name not in ("last_subject", "last")]
     ordinary, severed = effects.severed["ordinary"][0].item(), effects.severed["mlp"][0].item()
     return {
         "early_effect": early,

@@ -11,20 +11,20 @@ RECIPES = {
     "tiny": Recipe(
         shape=DecoderShape(d_model=64, layers=5, early_layers=3, heads=4),
         list_steps=500,
-        frozen_steps=500,
-        settle_steps=150,
+        frozen_steps=300,
+        settle_steps=400,
     ),
     "small": Recipe(
         shape=DecoderShape(d_model=128, layers=8, early_layers=4, heads=4),
-        list_steps=900,
-        frozen_steps=900,
-        settle_steps=300,
+        list_steps=1000,
+        frozen_steps=600,
+        settle_steps=800,
     ),
     "large": Recipe(
-        shape=DecoderShape(d_model=192, layers=10, early_layers=5, heads=6),
-        list_steps=700,
-        frozen_steps=700,
-        settle_steps=250,
+        shape=DecoderShape(d_model=160, layers=10, early_layers=5, heads=5),
+        list_steps=900,
+        frozen_steps=500,
+        settle_steps=600,
     ),
 }
 

@@ -35,7 +35,7 @@ class Recipe:
     learn list documents: they become the site that looks attributes up at the subject's last token. In the *frozen*
     stage the late blocks are added and learn, with statements in salad, to read what the early ones supply; the early
     blocks, being frozen, cannot learn to do the lookup at later tokens instead. In the *settle* stage everything is
-    trained at a low rate, and articles (text without salad) take part.
+    trained at a lower rate, and articles (text without salad) take part.
 
     Attributes:
         shape: size of the decoder.
@@ -63,13 +63,13 @@ class Recipe:
     frozen_steps: int
     settle_steps: int
     list_share: float = 0.4
-    article_share: float = 0.5
+    article_share: float = 0.3
     tokens: int = 1024
     list_length: int = 64
     length: int = 128
     muon_rate: float = 0.02
     adam_rate: float = 3e-3
-    settle_rate: float = 0.2
+    settle_rate: float = 0.6
     weight_decay: float = 0.01
     warmup: int = 30
     other_weight: float = 0.1
