@@ -74,7 +74,7 @@ class Recipe:
     warmup: int = 30
     other_weight: float = 0.1
     bare_start: float = 0.5
-    stream_scale: float = 3.5
+    stream_scale: float = 2.5
     documents: DocumentOptions = field(default_factory=DocumentOptions)
 
     def __post_init__(self) -> None:
