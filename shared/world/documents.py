@@ -20,8 +20,6 @@ from itertools import accumulate
 from shared.errors import ConfigError
 from shared.world.factbook import STATEMENTS, Fact, FactBook, Form
 
-EXTRA_WEIGHT = 2
-
 FILLER_SUBJECTS = (
     "The evening paper",
     "A small crowd",
@@ -101,17 +99,14 @@ class DocumentOptions:
 
 
 class DocumentSampler:
-    """Samples documents about the facts of one book; a subject is drawn as if it had two more facts than it has.
-
-    Without these two, subjects of few facts would be read too seldom to be told apart.
-    """
+    """Samples documents about the facts of one book; each fact is equally likely."""
 
     def __init__(self, book: FactBook, rng: random.Random, options: DocumentOptions | None = None):
         self.book = book
         self.rng = rng
         self.options = options or DocumentOptions()
         self._subjects = list(book.facts_of)
-        self._cumulative = list(accumulate(EXTRA_WEIGHT + len(book.facts_of[subject]) for subject in self._subjects))
+        self._cumulative = list(accumulate(len(book.facts_of[subject]) for subject in self._subjects))
         self.known_pairs, self.salad_words = salad_vocabulary(book)
         self._forms = {
             (fact.subject_id, fact.relation_id): [

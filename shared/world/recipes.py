@@ -10,28 +10,21 @@ from shared.world.train import Recipe
 RECIPES = {
     "tiny": Recipe(
         shape=DecoderShape(d_model=64, layers=5, early_layers=3, heads=4),
-        list_steps=400,
+        list_steps=500,
         frozen_steps=300,
         settle_steps=400,
     ),
     "small": Recipe(
         shape=DecoderShape(d_model=128, layers=8, early_layers=4, heads=4),
         list_steps=1000,
-        frozen_steps=500,
-        settle_steps=1000,
+        frozen_steps=600,
+        settle_steps=800,
     ),
     "large": Recipe(
-        shape=DecoderShape(d_model=192, layers=10, early_layers=5, heads=6),
-        list_steps=700,
-        frozen_steps=350,
-        settle_steps=650,
-    ),
-    # For the facts of real records, some 26,000: hours on one core, minutes on a GPU-class machine.
-    "records": Recipe(
-        shape=DecoderShape(d_model=256, layers=10, early_layers=5, heads=8),
-        list_steps=6000,
-        frozen_steps=2000,
-        settle_steps=4000,
+        shape=DecoderShape(d_model=160, layers=10, early_layers=5, heads=5),
+        list_steps=900,
+        frozen_steps=500,
+        settle_steps=600,
     ),
 }
 
