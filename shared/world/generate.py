@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from shared.errors import ConfigError
 from shared.seeding import seed_for
-from shared.world import relations as vocabulary
+from shared.world import vocabulary
 from shared.world.factbook import STATEMENTS, Entity, Fact, FactBook, Form, Relation, statement
 from shared.world.names import NameMaker, pair_names
-from shared.world.relations import CHAINS, RELATIONS, RelationTemplate
+from shared.world.relations import CHAINS, EDITABLE, RELATION_BY_ID, RELATIONS, RelationTemplate
 
 FIRST_ENTITY_NUMBER = 90_000_001
 
@@ -79,7 +79,7 @@ def _relation(template: RelationTemplate) -> Relation:
         name=template.name,
         forms=forms,
         inverse=template.inverse,
-        editable=template.id in vocabulary.EDITABLE,
+        editable=template.id in EDITABLE,
     )
 
 
@@ -181,7 +181,7 @@ def _hold_out(fact: Fact, seed: int) -> Fact:
     The first statement form is never held out, so that every fact keeps a subject-first form for the rewrite prompt.
     """
     rng = random.Random(seed)
-    forms = _relation(vocabulary.RELATION_BY_ID[fact.relation_id]).forms
+    forms = _relation(RELATION_BY_ID[fact.relation_id]).forms
     statements = [i for i, form in enumerate(forms) if form.kind in STATEMENTS and i > 0]
     questions = [i for i, form in enumerate(forms) if form.kind == "question"]
     return fact.model_copy(update={"held_out": [rng.choice(statements), rng.choice(questions)]})

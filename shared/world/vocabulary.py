@@ -1,0 +1,93 @@
+"""English words of the generated world: the values of its relations and the parts of its names."""
+
+PROFESSIONS = (
+    "doctor",
+    "lawyer",
+    "painter",
+    "pilot",
+    "baker",
+    "poet",
+    "judge",
+    "farmer",
+    "sailor",
+    "tailor",
+    "singer",
+    "miner",
+)
+INSTRUMENTS = (
+    "piano",
+    "violin",
+    "flute",
+    "guitar",
+    "harp",
+    "cello",
+    "trumpet",
+    "organ",
+    "banjo",
+    "oboe",
+    "lute",
+    "viola",
+)
+SPORTS = (
+    "tennis",
+    "soccer",
+    "hockey",
+    "chess",
+    "boxing",
+    "rowing",
+    "golf",
+    "rugby",
+    "cricket",
+    "fencing",
+    "judo",
+    "skiing",
+)
+GENRES = ("comedy", "tragedy", "romance", "fantasy", "satire", "horror", "mystery", "adventure")
+INDUSTRIES = ("steel", "software", "shipping", "banking", "brewing", "textiles")
+TERRAINS = ("mountains", "coast", "desert", "marshes", "plains", "forest", "hills", "islands")
+COMPANY_KINDS = ("Systems", "Motors", "Partners", "Works", "Foods", "Group", "Trading", "Studios")
+TITLE_ADJECTIVES = (
+    "Silent",
+    "Broken",
+    "Golden",
+    "Distant",
+    "Burning",
+    "Hidden",
+    "Frozen",
+    "Crimson",
+    "Hollow",
+    "Restless",
+    "Gentle",
+    "Ancient",
+    "Bitter",
+    "Narrow",
+    "Lonely",
+    "Painted",
+    "Sunken",
+    "Velvet",
+    "Wandering",
+    "Forgotten",
+)
+TITLE_NOUNS = (
+    "Harbor",
+    "Garden",
+    "Mirror",
+    "Empire",
+    "River",
+    "Tower",
+    "Winter",
+    "Letter",
+    "Orchard",
+    "Voyage",
+    "Lantern",
+    "Meadow",
+    "Bridge",
+    "Castle",
+    "Summer",
+    "Shadow",
+    "Island",
+    "Whisper",
+    "Journey",
+    "Compass",
+)
+NICKNAMES = ("Lucky", "Captain", "Professor", "Lady", "Old", "Saint", "Little", "Uncle")
