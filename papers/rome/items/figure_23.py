@@ -7,7 +7,7 @@ from papers.rome.items.results import MAGNITUDES, SCORES
 from papers.rome.items.sweeps import draw_sweep, frame_of
 from shared.plots import look_of
 
-TICKS = (5e-4, 1e-3, 2e-3, 5e-3)
+MOST_TICKS = 4
 
 
 def make(request: Request) -> Drawing:
@@ -27,9 +27,11 @@ def make(request: Request) -> Drawing:
         legend_columns=2,
         height=4.0,
     )
+    values = sorted(frame["constraint"].unique())
+    ticks = values[:: -(-len(values) // MOST_TICKS)]
     for panel in drawing.figure.axes:
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(FixedLocator(TICKS))
+        panel.xaxis.set_major_locator(FixedLocator(ticks))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         panel.xaxis.set_minor_formatter(NullFormatter())
     for panel in drawing.figure.axes[3:]:
