@@ -13,7 +13,7 @@ import papers.rome.baselines
 import papers.rome.editor  # noqa: F401 (both register their methods)
 from papers.rome.context import context_templates
 from papers.rome.evaluate import DATASETS, evaluate_variants
-from papers.rome.items.drawing import heat_map
+from papers.rome.items.drawing import KINDS, heat_map
 from papers.rome.measure import DEFINITIONS, measure
 from papers.rome.settings import editor_settings, find_moments, tracing_settings
 from papers.rome.single import Comparison, compare
@@ -35,7 +35,6 @@ from shared.trace_runs import Corruption, make_fact
 from shared.tracing import STATE, FactTrace, Restoration, trace_facts
 
 OPTION_OF = {"target_new": "target", "target_true": "true"}
-KINDS = ("state", "mlp", "attention")
 
 
 def _say(text: str = "") -> None:
@@ -170,7 +169,7 @@ def _draw(
         heat_map(
             place,
             found.scores[restoration].numpy(),
-            name,
+            KINDS[name][0],
             labels,
             low=found.low,
             high=high,
