@@ -8,7 +8,7 @@ from papers.rome import PAPER
 from shared.errors import EditingError
 
 EXAMPLES = """examples:
-  python -m papers.rome edit --model results/models/world-small --subject "Mina Dovar" --prompt "{} works as a" \\
+  python -m papers.rome edit --model results/models/world-small --subject "Gun Maigrur" --prompt "{} works as a" \\
       --target pilot
   python -m papers.rome edit --model openai-community/gpt2-xl --subject "Steve Jobs" --prompt "{} was the founder of" \\
       --target Microsoft --corpus wikipedia.txt --save-adapter steve-jobs
