@@ -87,9 +87,9 @@ class Plan:
         return f"<results>/data/{self.dataset(wildcards)}.json"
 
     def other_facts(self, wildcards: Any) -> dict[str, str]:
-        """Return the fact book, where a full run on CounterFact has one: only there other facts are asked for."""
-        full = self._config["runs"][wildcards.run]["generation"] and self.dataset(wildcards) == "counterfact"
-        return {"book": "<results>/data/facts.json"} if full and "facts.json" in self._config["run"]["data"] else {}
+        """Return the fact book, where a run asks for other facts and the data have one."""
+        wanted = self._config["runs"][wildcards.run]["other_facts"] and "facts.json" in self._config["run"]["data"]
+        return {"book": "<results>/data/facts.json"} if wanted else {}
 
     def references(self, wildcards: Any) -> dict[str, str]:
         """Return the files of the reference score that this run has, by the option that takes them."""

@@ -1,5 +1,6 @@
 """Figure 23: AttnEdit under a range of norm constraints."""
 
+import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from papers.rome.items.command import Drawing, Request, figure_main
@@ -8,6 +9,12 @@ from papers.rome.items.sweeps import draw_sweep, frame_of
 from shared.plots import look_of
 
 MOST_TICKS = 4
+
+
+def _spread_ticks(values: np.ndarray) -> list[float]:
+    """Return those of the values that lie nearest to evenly spread places of a logarithmic axis."""
+    places = np.geomspace(values.min(), values.max(), MOST_TICKS)
+    return sorted({float(values[np.abs(np.log(values / place)).argmin()]) for place in places})
 
 
 def make(request: Request) -> Drawing:
@@ -27,8 +34,7 @@ def make(request: Request) -> Drawing:
         legend_columns=2,
         height=4.0,
     )
-    values = sorted(frame["constraint"].unique())
-    ticks = values[:: -(-len(values) // MOST_TICKS)]
+    ticks = _spread_ticks(frame["constraint"].unique())
     for panel in drawing.figure.axes:
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(FixedLocator(ticks))

@@ -14,7 +14,7 @@ TOKENS = {
 
 def make(request: Request) -> Drawing:
     """Draw efficacy, generalisation, specificity and Score by edited layer, one line per edited token."""
-    frame = frame_of(request, METRICS)
+    frame = frame_of(request, [*METRICS, "other_facts_kept"])
     frame["token"] = frame["fact_token"].map({key: title for key, (title, _) in TOKENS.items()})
     looks = dict(TOKENS.values())
     return draw_sweep(

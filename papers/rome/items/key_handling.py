@@ -1,14 +1,15 @@
 """ROME's released key handling beside r-ROME's and p-ROME's (Gupta et al. 2024, arXiv:2403.07175)."""
 
 from papers.rome.items.command import Request, Table, table_main
-from papers.rome.items.results import COUNTERFACT_COLUMNS, editing_table
+from papers.rome.items.results import COUNTERFACT_COLUMNS, EXTRA_COLUMNS, editing_table
 
 METHODS = ["rome", "r_rome", "p_rome"]
 
 
 def make(request: Request) -> Table:
     """Compare which keys enter the update; the paper has no such table."""
-    return editing_table(request, "key_handling", "Key handling", "counterfact", COUNTERFACT_COLUMNS, METHODS)
+    columns = [*COUNTERFACT_COLUMNS, *EXTRA_COLUMNS]
+    return editing_table(request, "key_handling", "Key handling", "counterfact", columns, METHODS)
 
 
 if __name__ == "__main__":

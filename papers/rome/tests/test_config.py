@@ -88,7 +88,7 @@ def test_a_bound_on_the_cases_reaches_every_run(config):
 
 def test_files_are_asked_for_where_they_are_used(config):
     plan = Plan({**config, "run": RUN})
-    full, sweep = (SimpleNamespace(run=run, model="world-large") for run in ("counterfact", "layer_sweep"))
+    full, sweep = (SimpleNamespace(run=run, model="world-large") for run in ("counterfact", "ft_sweep"))
     assert plan.other_facts(full) == {"book": "<results>/data/facts.json"}
     assert plan.other_facts(sweep) == {}
     assert plan.references(full) == {"snippets": "<results>/data/attribute_snippets.json"}
