@@ -4,6 +4,7 @@ A method registers itself where it is defined; a program that wants it imports t
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from shared.deltas import UNEDITED, Edit
@@ -41,14 +42,46 @@ class NoEdit:
         return [UNEDITED] * len(requests)
 
 
-_METHODS: dict[str, Callable[..., Editor]] = {"none": NoEdit}
+# What belongs to a whole run and is handed to the methods that want it, as settings of these names.
+RUN_INPUTS = ("moments", "contexts")
 
 
-def register(name: str, make: Callable[..., Editor]) -> None:
-    """Make a method available as `name`; `make(**settings)` builds it and refuses unknown settings."""
+@dataclass(frozen=True)
+class _Method:
+    make: Callable[..., Editor]
+    takes: tuple[str, ...]
+
+
+_METHODS: dict[str, _Method] = {"none": _Method(NoEdit, ())}
+
+
+def register(name: str, make: Callable[..., Editor], takes: Sequence[str] = ()) -> None:
+    """Make a method available as `name`; `make(**settings)` builds it and refuses unknown settings.
+
+    Args:
+        takes: the run-wide inputs that the method wants handed over, of `moments` (second moments of the model's keys)
+            and `contexts` (context templates).
+    """
     if name in _METHODS:
         raise ValueError(f"an editing method called {name!r} is registered already")
-    _METHODS[name] = make
+    if not set(takes) <= set(RUN_INPUTS):
+        raise ValueError(f"editing method {name!r} takes {list(takes)}, expected some of {', '.join(RUN_INPUTS)}")
+    _METHODS[name] = _Method(make, tuple(takes))
+
+
+def _method(name: str) -> _Method:
+    if name not in _METHODS:
+        raise ConfigError(f"editing method {name!r} is unknown; known here: {', '.join(sorted(_METHODS))}")
+    return _METHODS[name]
+
+
+def takes_of(name: str) -> tuple[str, ...]:
+    """Return the run-wide inputs that the method called `name` wants handed over.
+
+    Raises:
+        ConfigError: if the name is unknown.
+    """
+    return _method(name).takes
 
 
 def make_editor(name: str, **settings: Any) -> Editor:
@@ -57,9 +90,8 @@ def make_editor(name: str, **settings: Any) -> Editor:
     Raises:
         ConfigError: if the name or one of the settings is unknown.
     """
-    if name not in _METHODS:
-        raise ConfigError(f"editing method {name!r} is unknown; known here: {', '.join(sorted(_METHODS))}")
+    method = _method(name)
     try:
-        return _METHODS[name](**settings)
+        return method.make(**settings)
     except TypeError as error:
         raise ConfigError(f"editing method {name!r} does not take these settings: {error}") from error

@@ -182,6 +182,6 @@ def _variant(handling: KeyHandling):
     return make
 
 
-register("rome", RomeEditor)
-register("r_rome", _variant("r_rome"))
-register("p_rome", _variant("p_rome"))
+register("rome", RomeEditor, takes=("moments", "contexts"))
+register("r_rome", _variant("r_rome"), takes=("moments", "contexts"))
+register("p_rome", _variant("p_rome"), takes=("moments", "contexts"))
