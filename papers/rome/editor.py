@@ -8,11 +8,12 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from papers.rome.context import context_templates, in_contexts
+from papers.rome.context import context_templates
 from papers.rome.hyperparams import KeyHandling, RomeHyperparams
 from papers.rome.key import subject_keys, update_direction
 from papers.rome.update import key_for_direction, rank_one_delta, residuals
 from papers.rome.value import target_values
+from shared.contexts import in_contexts
 from shared.deltas import Edit, WeightDelta, applied, merge
 from shared.editors import register
 from shared.errors import ConfigError

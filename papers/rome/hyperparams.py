@@ -1,4 +1,4 @@
-"""Settings of ROME, and the values its authors used per model."""
+"""Settings of ROME; the values that its authors used per model stand in config.yaml."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,13 +69,3 @@ class RomeHyperparams:
             clamp_norm_factor=self.clamp_norm_factor,
             stop_below=self.stop_below,
         )
-
-
-# Layers and clamp factors of the authors' hparams/ROME/*.json; gpt-neox-20b from those of MEMIT's repository.
-PUBLISHED = {
-    "gpt2-medium": RomeHyperparams((8,), clamp_norm_factor=3.0),
-    "gpt2-large": RomeHyperparams((12,)),
-    "gpt2-xl": RomeHyperparams((17,)),
-    "gpt-j-6b": RomeHyperparams((5,)),
-    "gpt-neox-20b": RomeHyperparams((15,)),
-}

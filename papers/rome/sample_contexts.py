@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         device = runtime.start(options.threads, options.device)
         lm = load_lm(options.model, device=device)
-        write_json(options.out, context_templates(lm, [(*pair,) for pair in options.lengths], options.seed))
+        write_json(options.out, context_templates(lm, options.lengths, options.seed))
     except EditingError as error:
         log.error("%s", error)
         raise SystemExit(1) from None

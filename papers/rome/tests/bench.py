@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import torch
 
-from papers.rome.context import context_templates, in_contexts
+from papers.rome.context import context_templates
 from papers.rome.editor import RomeEditor
 from papers.rome.hyperparams import RomeHyperparams
 from papers.rome.tests.oracle import edit_one, search_one
 from papers.rome.value import target_values
+from shared.contexts import in_contexts
 from shared.deltas import UNEDITED, Edit, WeightDelta, applied
 from shared.evaluate import EvaluationOptions, GenerationOptions, evaluate_single
 from shared.models import LM

@@ -4,15 +4,15 @@ import pytest
 import torch
 
 import papers.rome.baselines  # noqa: F401 (registers its methods)
-from papers.rome.context import clean_prefix, context_templates, in_contexts
 from papers.rome.editor import RomeEditor, edit_layer
-from papers.rome.hyperparams import PUBLISHED, RomeHyperparams
+from papers.rome.hyperparams import RomeHyperparams
 from papers.rome.key import subject_keys, update_direction
 from papers.rome.tests import golden
 from papers.rome.tests.golden import relative
 from papers.rome.tests.oracle import edit_one
 from papers.rome.update import key_for_direction, rank_one_delta, residuals
 from papers.rome.value import target_values
+from shared.contexts import in_contexts
 from shared.deltas import applied
 from shared.editors import make_editor
 from shared.errors import ConfigError, DataError, ModelError, NumericalError
@@ -153,17 +153,6 @@ def test_without_moments_the_direction_is_the_key():
     assert relative(edit.deltas[0].left[:, 0], keys.mean_key[0] / keys.mean_key[0].norm()) < 1e-6
 
 
-def test_contexts_are_seeded_and_hold_one_slot():
-    lm = tiny_lm()
-    templates = context_templates(lm, [(5, 3), (8, 2)], seed=1)
-    assert templates[0] == "{}"
-    assert len(templates) == 6
-    assert templates == context_templates(lm, [(5, 3), (8, 2)], seed=1)
-    assert templates != context_templates(lm, [(5, 3), (8, 2)], seed=2)
-    assert all(template.count("{}") == 1 and template.endswith("{}") for template in templates)
-    assert clean_prefix("<e>a{b}\n\nc", "<e>") == "a b  c"
-
-
 def test_moments_of_another_model_are_refused(tmp_path):
     lm = tiny_lm()
     (tmp_path / "corpus.txt").write_text("\n".join(TEXTS * 4))
@@ -186,7 +175,6 @@ def test_bad_settings_are_named():
         make_editor("rome", layer=1, v_lr=0.5)
     with pytest.raises(ConfigError, match="plain"):
         RomeEditor(layer=1, mom2_adjustment=False, contexts=["Yes. {}"])
-    assert PUBLISHED["gpt2-xl"].layers == (17,)
 
 
 def test_bad_requests_are_named():

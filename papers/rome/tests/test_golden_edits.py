@@ -5,7 +5,6 @@ from functools import cache
 import pytest
 import torch
 
-from papers.rome.context import in_contexts
 from papers.rome.editor import edit_layer
 from papers.rome.hyperparams import RomeHyperparams
 from papers.rome.key import subject_keys, update_direction
@@ -13,6 +12,7 @@ from papers.rome.tests import golden
 from papers.rome.tests.golden import CASES, LAYERS, relative
 from papers.rome.update import residuals
 from papers.rome.value import target_values, value_problem
+from shared.contexts import in_contexts
 
 
 @cache
