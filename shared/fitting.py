@@ -24,7 +24,8 @@ class Row:
         ids: token ids; what follows the last read position is ignored.
         positions: where predictions are read (position p predicts the token after p).
         tokens: the token looked up at each of these positions.
-        noise: added to the token embeddings (Fact Forcing edits under a corrupted subject).
+        noise: added to the token embeddings of the first `len(noise)` positions (Fact Forcing edits under a corrupted
+            subject).
     """
 
     ids: Sequence[int]
@@ -62,6 +63,24 @@ def mean_probability(
 ) -> Float[Tensor, " problem"]:
     """Return exp(−mean NLL): minimising it erases a fact (Hase et al. 2023, Fact Erasure)."""
     return (-mean_nll(log_probs, mask)).exp()
+
+
+def summed_nll(
+    log_probs: Float[Tensor, "problem row token"], mask: Bool[Tensor, "problem row token"]
+) -> Float[Tensor, " problem"]:
+    """Return the negative log-probability summed over all tokens of all rows (Hase et al. 2023, fine-tuning)."""
+    return -(log_probs * mask).sum((-1, -2))
+
+
+def joint_probability(
+    log_probs: Float[Tensor, "problem row token"], mask: Bool[Tensor, "problem row token"]
+) -> Float[Tensor, " problem"]:
+    """Return the product of the probabilities of all tokens of all rows (Hase et al. 2023, erasure by fine-tuning)."""
+    return (-summed_nll(log_probs, mask)).exp()
+
+
+# What a search for a hidden vector does to its target (Hase et al. 2023, §5).
+OBJECTIVES: dict[str, Objective] = {"maximise": mean_nll, "minimise": mean_probability}
 
 
 class Adam:
@@ -148,7 +167,8 @@ def embed_rows(lm: LM, rows: Sequence[Row], lengths: Sequence[int]) -> Float[Ten
         embedded = embedded.clone()
         for line, (row, length) in enumerate(zip(rows, lengths, strict=True)):
             if row.noise is not None:
-                embedded[line, :length] += row.noise[:length].to(embedded)
+                noisy = embedded[line, : min(length, len(row.noise))]
+                noisy += row.noise[: len(noisy)].to(embedded.device)  # in the wider type, as the authors' code adds it
     return add_positions(lm, embedded, torch.arange(ids.shape[1], device=lm.device)[None])
 
 

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shared.forward import embed, pad_right, run_blocks, token_batches
+from shared.fitting import Row, embed_rows
+from shared.forward import run_blocks, token_batches
 from shared.hooks import capture
 from shared.models import LM
 from shared.tokens import Prompt
@@ -46,31 +47,36 @@ def lookup_states(
     """Read the states of the given layers at each prompt's lookup position.
 
     Args:
-        prompts: tokenised prompts; tokens after `lookup` are not computed.
+        prompts: tokenised prompts, with their noise if they have any; tokens after `lookup` are not computed.
         keys, mlp, blocks: layers of which each kind of state is wanted.
         max_tokens: bound on the padded tokens of one forward pass.
 
     Cost: one forward of the blocks up to the highest layer, over each distinct text up to its lookup position.
     """
-    texts = [tuple(prompt.ids[: prompt.lookup + 1]) for prompt in prompts]
+    # Every noise is its own; only texts without any are computed once.
+    texts = [
+        (tuple(prompt.ids[: prompt.lookup + 1]), None if prompt.noise is None else place)
+        for place, prompt in enumerate(prompts)
+    ]
     distinct = list(dict.fromkeys(texts))
     where = {text: index for index, text in enumerate(distinct)}
     order = torch.tensor([where[text] for text in texts], device=lm.device)
+    rows = [Row(ids, noise=None if place is None else prompts[place].noise) for ids, place in distinct]
     top = max((*keys, *mlp, *blocks))
     inputs = {f"keys {layer}": lm.arch.mlp_out(layer) for layer in keys}
     outputs = {f"mlp {layer}": lm.arch.mlp(layer) for layer in mlp}
     outputs |= {f"blocks {layer}": lm.arch.block(layer) for layer in blocks}
     found: dict[str, Tensor] = {}
-    for batch in token_batches([len(text) for text in distinct], max_tokens):
-        ids = pad_right([distinct[i] for i in batch], lm.tokenizer.pad_token_id, lm.device)
-        last = torch.tensor([len(distinct[i]) - 1 for i in batch], device=lm.device)
+    for batch in token_batches([len(row.ids) for row in rows], max_tokens):
+        lengths = [len(rows[i].ids) for i in batch]
+        last = torch.tensor(lengths, device=lm.device) - 1
         with capture(inputs, inputs=True) as entering, capture(outputs) as leaving:
-            run_blocks(lm, embed(lm, ids), range(top + 1))
+            run_blocks(lm, embed_rows(lm, [rows[i] for i in batch], lengths), range(top + 1))
         for site, states in (entering | leaving).items():
-            rows = states[torch.arange(len(batch), device=lm.device), last]
+            read = states[torch.arange(len(batch), device=lm.device), last]
             if site not in found:
-                found[site] = rows.new_empty(len(distinct), rows.shape[1])
-            found[site][torch.tensor(batch, device=lm.device)] = rows
+                found[site] = read.new_empty(len(rows), read.shape[1])
+            found[site][torch.tensor(batch, device=lm.device)] = read
 
     def of(kind: str, layers: Sequence[int]) -> dict[int, Tensor]:
         return {layer: found[f"{kind} {layer}"][order] for layer in layers}

@@ -10,9 +10,9 @@ token, whose keys and values are stored. A step then runs blocks > l on the rema
 and projects to the vocabulary at the target's positions only. Edits that have converged leave the batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -39,12 +39,15 @@ class VectorProblem:
         rows: texts with the target; row 0 is the plain prompt, which defines v0.
         lookups: per row, the position at which the vector is added; reads lie at or after it.
         anchor: a text ending at its own lookup, where the next-token distribution should stay (the KL term), or None.
+        fresh_noise: called before every forward pass for the noise of the rows and the anchor, where each pass has its
+            own (Fact Forcing as Hase et al. released it); nothing can be computed once then.
     """
 
     case: str
     rows: Sequence[Row]
     lookups: Sequence[int]
     anchor: Row | None = None
+    fresh_noise: Callable[[], Sequence[Tensor]] | None = None
 
     def __post_init__(self) -> None:
         for row, lookup in zip(self.rows, self.lookups, strict=True):
@@ -54,6 +57,13 @@ class VectorProblem:
     def _all(self) -> list[tuple[Row, int]]:
         rows = list(zip(self.rows, self.lookups, strict=True))
         return rows if self.anchor is None else [*rows, (self.anchor, len(self.anchor.ids) - 1)]
+
+    def _drawn(self) -> list[Row]:
+        """Return the rows and the anchor of the next pass, with its noise where each pass has its own."""
+        rows = [row for row, _ in self._all()]
+        if self.fresh_noise is None:
+            return rows
+        return [replace(row, noise=noise) for row, noise in zip(rows, self.fresh_noise(), strict=True)]
 
     @property
     def suffix(self) -> int:
@@ -128,20 +138,28 @@ class _Batch:
         self.anchored = problems[0].anchor is not None
         if any((problem.anchor is not None) != self.anchored for problem in problems):
             raise ConfigError("either all problems of a batch have an anchor or none")
+        self.problems, self.site = list(problems), site
         pairs = [pair for problem in problems for pair in problem._all()]
         rows, lookups = [row for row, _ in pairs], [lookup for _, lookup in pairs]
         ends = [max(row.positions, default=lookup) + 1 for row, lookup in pairs]
         self.reads = Reads.of(rows, lookups, lm.device)
-        self.base, self.cache, self.initial = self._clean_pass(rows, lookups, ends, site)
-        self.positions, self.mask = self._geometry(lookups, ends)
+        self.lookups, self.ends = lookups, ends
+        self.initial = self._prepare()
+
+    def _prepare(self) -> Tensor:
+        """Compute all that a step does not change, and return v0."""
+        self.base, self.cache, initial = self._clean_pass()
+        self.positions, self.mask = self._geometry()
         self.wanted = self.reads.positions_read(self.base.shape[1])
         self.wanted[self.n_rows :: self.n_rows + self.anchored, 0] |= self.anchored
         self.projected: list[Tensor] | None = None
+        return initial
 
     @torch.no_grad()
-    def _clean_pass(self, rows: list[Row], lookups: list[int], ends: list[int], site: Site):
+    def _clean_pass(self):
         """Return block l's output from each lookup on, later blocks' keys and values before it, and v0."""
-        lm, layer = self.lm, self.layer
+        lm, layer, lookups, ends = self.lm, self.layer, self.lookups, self.ends
+        rows = [row for problem in self.problems for row in problem._drawn()]
         with capture({"mlp": lm.arch.mlp(layer)}) as seen:
             after = run_blocks(lm, embed_rows(lm, rows, ends), range(layer + 1))
         cache, prefix = KeyValues(record=True), max(lookups)
@@ -152,14 +170,14 @@ class _Batch:
         line = torch.arange(len(rows), device=lm.device)
         start = torch.tensor(lookups, device=lm.device)
         first = line[:: self.n_rows + self.anchored]
-        initial = (seen["mlp"] if site == "mlp" else after)[first, start[first]]
+        initial = (seen["mlp"] if self.site == "mlp" else after)[first, start[first]]
         width = max(end - lookup for end, lookup in zip(ends, lookups, strict=True))
         columns = (start[:, None] + torch.arange(width, device=lm.device)).clamp(max=after.shape[1] - 1)
         return after[line[:, None], columns], cache, initial
 
-    def _geometry(self, lookups: list[int], ends: list[int]):
+    def _geometry(self):
         """Return positions and attention mask of the suffixes; padding is never seen by a real position."""
-        device = self.lm.device
+        device, lookups, ends = self.lm.device, self.lookups, self.ends
         start, end = torch.tensor(lookups, device=device)[:, None], torch.tensor(ends, device=device)[:, None]
         positions = start + torch.arange(self.base.shape[1], device=device)
         stored = torch.arange(self.cache.get_seq_length(self.layer + 1), device=device).expand(len(lookups), -1)
@@ -168,10 +186,18 @@ class _Batch:
         mask = causal_mask(positions, keys, valid, dtype=self.base.dtype)
         return positions.clamp(max=self.lm.arch.n_positions - 1), mask
 
+    def redraw(self) -> None:
+        """Compute the clean pass again where a problem has its own noise in every pass; v0 stays that of the first."""
+        if any(problem.fresh_noise is not None for problem in self.problems):
+            self._prepare()
+
     def keep(self, problems: Int[Tensor, " kept"]) -> None:
         """Drop all problems but these."""
         per = self.n_rows + self.anchored
         rows = (problems[:, None] * per + torch.arange(per, device=problems.device)).flatten()
+        self.problems = [self.problems[problem] for problem in problems.tolist()]
+        self.lookups = [self.lookups[row] for row in rows.tolist()]
+        self.ends = [self.ends[row] for row in rows.tolist()]
         self.base, self.positions, self.mask = self.base[rows], self.positions[rows], self.mask[rows]
         self.cache, self.reads = self.cache.select(rows), self.reads.select(rows)
         self.initial, self.wanted = self.initial[problems], self.wanted[rows]
@@ -291,6 +317,8 @@ def _search(batch: _Batch, names: list[str], settings: VectorSettings, objective
     delta, anchors_before = torch.zeros_like(initial), None
     adam = Adam(delta, settings.lr)
     for step in range(settings.n_steps):
+        if step > 0:
+            batch.redraw()
         with torch.enable_grad():
             delta.requires_grad_()
             terms, anchors_before = _losses(batch, delta, anchors_before, settings, objective)

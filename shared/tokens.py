@@ -4,8 +4,11 @@ A template holds one `{}` for the subject. Byte-pair vocabularies spell a word d
 after a space, so every function here decides once whether a piece carries its space.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
 
 from shared.errors import DataError
 from shared.models import LM
@@ -57,12 +60,14 @@ class Prompt:
         ids: tokens of the whole prompt.
         start, stop: token range [start, stop) of the subject.
         lookup: position of the token whose key or value an edit changes.
+        noise: added to the token embeddings of the first `len(noise)` positions (`shared.subject_noise`), or None.
     """
 
     ids: list[int]
     start: int
     stop: int
     lookup: int
+    noise: Float[Tensor, "pos d_model"] | None = field(default=None, compare=False)
 
 
 def encode_prompt(lm: LM, template: str, subject: str, fact_token: str = "subject_last") -> Prompt:

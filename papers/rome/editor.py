@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,6 +22,7 @@ from shared.models import LM, Architecture
 from shared.moments import digests
 from shared.requests import EditRequest
 from shared.second_moment import SecondMoments, require_size
+from shared.subject_noise import corrupted, noise_sources
 
 
 @torch.no_grad()
@@ -44,9 +46,15 @@ def edit_layer(
         edits whose `info` has the norms and losses of the search.
     """
     prompts = [in_contexts(lm, request, contexts, hyperparams.fact_token) for request in requests]
+    noises = noise_sources(hyperparams.subject_noise, prompts, lm.arch.d_model)
+    prompts = corrupted(prompts, noises)
     keys = subject_keys(lm, prompts, layer, max_tokens)
+    values = target_values(lm, requests, prompts, layer, hyperparams, max_tokens, noises)
+    if hyperparams.subject_noise is not None and hyperparams.subject_noise.redrawn:
+        # The released code reads the plain prompt's key in one more pass, which has its own noise too.
+        plain = subject_keys(lm, corrupted([contexts[:1] for contexts in prompts], noises), layer, max_tokens)
+        keys = replace(keys, plain_key=plain.plain_key, plain_value=plain.plain_value)
     directions = update_direction(key_for_direction(keys, hyperparams.keys), moments, layer, hyperparams.ridge)
-    values = target_values(lm, requests, prompts, layer, hyperparams, max_tokens)
     targets = zip(*residuals(keys, values, hyperparams.keys), directions, strict=True)
     module = lm.arch.name_of(lm.arch.mlp_out(layer))
     edits = []

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from shared.errors import ConfigError
+from shared.fitting import OBJECTIVES
 from shared.optimise import VectorSettings
+from shared.subject_noise import SubjectNoise
 from shared.tokens import FactToken
 
 KeyHandling = Literal["original", "r_rome", "p_rome"]
@@ -32,6 +34,9 @@ class RomeHyperparams:
             prompt's (Gupta et al. 2024, arXiv:2403.07175, §3).
         mom2_adjustment: use u = C⁻¹k; otherwise u = k.
         ridge: multiple of C's mean diagonal added before solving; the authors add none.
+        objective: `maximise` the probability of the target, or `minimise` it, which takes every step and never stops
+            early (Fact Erasure of Hase et al. 2023, arXiv:2301.04213, §5).
+        subject_noise: corrupts the subject while the edit is made (their Fact Forcing), see `SubjectNoise`.
     """
 
     layers: Sequence[int]
@@ -45,14 +50,18 @@ class RomeHyperparams:
     keys: str = "original"
     mom2_adjustment: bool = True
     ridge: float | int = 0.0
+    objective: str = "maximise"
+    subject_noise: SubjectNoise | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "subject_noise", SubjectNoise.of(self.subject_noise))
         if not self.layers or any(not isinstance(layer, int) or layer < 0 for layer in self.layers):
             raise ConfigError(f"layers is {self.layers}, expected one or more layer numbers from 0")
         if list(self.layers) != sorted(set(self.layers)):
             raise ConfigError(f"layers is {self.layers}, expected distinct layers in ascending order")
-        for name, allowed in (("fact_token", get_args(FactToken)), ("keys", get_args(KeyHandling))):
+        choices = {"fact_token": get_args(FactToken), "keys": get_args(KeyHandling), "objective": tuple(OBJECTIVES)}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
         if self.ridge < 0:
@@ -61,11 +70,13 @@ class RomeHyperparams:
 
     def search(self) -> VectorSettings:
         """Return the settings of the search for v*."""
+        erasing = self.objective == "minimise"
         return VectorSettings(
             n_steps=self.n_steps,
             lr=self.lr,
             weight_decay=self.weight_decay,
             kl_factor=self.kl_factor,
             clamp_norm_factor=self.clamp_norm_factor,
-            stop_below=self.stop_below,
+            stop_below=0.0 if erasing else self.stop_below,
+            update_last=erasing,
         )
