@@ -23,6 +23,7 @@ thead th { border-bottom: 2px solid #333; white-space: nowrap; } tbody tr { bord
 .status { font-size: .72em; letter-spacing: .03em; padding: 0 .4em; border-radius: .6em; white-space: nowrap; }
 .REPRODUCED, .SAME_DIRECTION, .HOLDS, .DRAWN { background: #d3ecd9; }
 .OPPOSITE, .DEVIATES, .FAILS { background: #f6d5c8; }
+.UNRESOLVED { background: #f4ecc9; }
 .NOT_RUN, .NO_REFERENCE, .OUT_OF_REACH { background: #e8e8e8; } dt { float: left; clear: left; margin-right: .6em; }
 dd { margin: 0 0 .3em 12em; max-width: 48em; color: #444; }
 """.strip()

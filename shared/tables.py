@@ -15,13 +15,14 @@ import pandas as pd
 from shared.errors import DataError
 from shared.records import atomic_path
 
-REPRODUCED, SAME_DIRECTION, OPPOSITE = "REPRODUCED", "SAME_DIRECTION", "OPPOSITE"
+REPRODUCED, SAME_DIRECTION, OPPOSITE, UNRESOLVED = "REPRODUCED", "SAME_DIRECTION", "OPPOSITE", "UNRESOLVED"
 DEVIATES, NOT_RUN, NO_REFERENCE = "DEVIATES", "NOT_RUN", "NO_REFERENCE"
 STATUSES = {
     REPRODUCED: "same model and data as the paper, and its number lies in our interval or the stated tolerance",
     DEVIATES: "same model and data as the paper, and its number lies outside; the note names the deviation",
     SAME_DIRECTION: "another model or data: the change from the unedited model has the paper's sign",
-    OPPOSITE: "another model or data: the change from the unedited model has not the paper's sign; the note gives both",
+    OPPOSITE: "another model or data: the change from the unedited model has the other sign",
+    UNRESOLVED: "another model or data: only one of the two changes from the unedited model exceeds its intervals",
     NO_REFERENCE: "no number of the paper can be compared with this one, as for another model before any edit",
     NOT_RUN: "the paper gives a number, and this run made none",
 }
@@ -204,7 +205,8 @@ def _direction(cell: Cell, base: Cell, theirs: Reported, paper_base: Reported) -
     if change == paper_change:
         return SAME_DIRECTION, ""
     words = {-1: "down", 0: "no change beyond the intervals", 1: "up"}
-    return OPPOSITE, f"from the unedited model, paper: {words[paper_change]}; here: {words[change]}"
+    status = OPPOSITE if change and paper_change else UNRESOLVED
+    return status, f"from the unedited model, paper: {words[paper_change]}; here: {words[change]}"
 
 
 def _sign(change: float, noise: float) -> int:

@@ -47,6 +47,13 @@ def test_directions_are_judged_from_the_unedited_model():
     assert note == "from the unedited model, paper: down; here: up"
 
 
+def test_a_change_within_its_intervals_is_unresolved():
+    frame = table([cell("none", "neighborhood_score", 95.0), cell("rome", "neighborhood_score", 94.9)])
+    assert status(frame, "rome", "neighborhood_score") == tables.UNRESOLVED
+    rows = frame[(frame["method"] == "rome") & (frame["metric"] == "neighborhood_score")]
+    assert rows.iloc[0]["note"] == "from the unedited model, paper: down; here: no change beyond the intervals"
+
+
 def test_numbers_are_judged_only_on_the_papers_own_models():
     how = {"stands_for": {"gpt2-xl": "gpt2-xl"}, "exact": True, "tolerance": {"neighborhood_score": 1.5}}
     frame = table(
