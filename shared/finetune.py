@@ -7,9 +7,9 @@ the last MLP and the vocabulary.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -27,10 +27,16 @@ STATES_PER_WEIGHT = 4  # the copy, its gradient and Adam's two moments
 
 @dataclass(frozen=True)
 class TuningProblem:
-    """One edit: texts whose read tokens the weights are fitted to; `case` names it in messages."""
+    """One edit: texts whose read tokens the weights are fitted to; `case` names it in messages.
+
+    Attributes:
+        fresh_noise: called before every epoch for the noise of the rows, where each epoch has its own (Fact Forcing as
+            Hase et al. released it).
+    """
 
     case: str
     rows: Sequence[Row]
+    fresh_noise: Callable[[], Sequence[Tensor]] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class TuningSettings:
         lr: Adam's learning rate.
         norm_constraint: largest change of any single weight (ε of FT+L), or None.
         stop_below: an edit whose loss falls below this makes no further update.
+        patience: with fresh noise, epochs below that in a row which end the edit; without, the first one does, since
+            nothing would change any more.
         batch_rows: rows per update, where one edit has many.
     """
 
@@ -49,10 +57,11 @@ class TuningSettings:
     lr: float | int = 5e-4
     norm_constraint: float | int | None = None
     stop_below: float | int = 0.01
+    patience: int = 1
     batch_rows: int = 128
 
     def __post_init__(self) -> None:
-        for name in ("n_steps", "batch_rows"):
+        for name in ("n_steps", "patience", "batch_rows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1")
         if not self.lr > 0:
@@ -148,7 +157,7 @@ def finetune(
 
     Args:
         modules: (layer, linear module) pairs; every problem tunes all of them.
-        problems: independent of each other, with equally many rows.
+        problems: independent of each other, with equally many rows; those with fresh noise are fitted one by one.
         settings: see `TuningSettings`.
         objective: loss of a problem; minimised until below `settings.stop_below`.
         max_bytes: bound on the stacked copies with gradients and optimiser states; a batch has at least one problem.
@@ -165,9 +174,13 @@ def finetune(
     settings = settings or TuningSettings()
     per_problem = sum(module.weight.numel() * module.weight.element_size() for _, module in modules) * STATES_PER_WEIGHT
     size = max(1, max_bytes // per_problem)
-    order = sorted(range(len(problems)), key=lambda i: (-max(len(row.ids) for row in problems[i].rows), i))
     edits: list[Edit | None] = [None] * len(problems)
+    settled = [i for i, problem in enumerate(problems) if problem.fresh_noise is None]
+    order = sorted(settled, key=lambda i: (-max(len(row.ids) for row in problems[i].rows), i))
     with fused_gelu(lm):
+        for i, problem in enumerate(problems):
+            if problem.fresh_noise is not None:
+                edits[i] = _fit_redrawn(lm, modules, problem, settings, objective)
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             made = _fit_each(lm, modules, [problems[i] for i in chosen], settings, objective)
@@ -209,6 +222,32 @@ def finetune_jointly(
             history.append(total / len(rows))
             if history[-1] < settings.stop_below:
                 break
+    return _edit(lm, tuned, 0, history)
+
+
+@torch.no_grad()
+def _fit_redrawn(
+    lm: LM,
+    modules: Sequence[tuple[int, nn.Module]],
+    problem: TuningProblem,
+    settings: TuningSettings,
+    objective: Objective,
+) -> Edit:
+    """Fit one problem whose rows have new noise in every epoch."""
+    first = min(layer for layer, _ in modules)
+    tuned = [_Tuned(module, 1, settings) for _, module in modules]
+    history: list[float] = []
+    below = 0
+    for _ in range(settings.n_steps):
+        noises = problem.fresh_noise()
+        rows = [replace(row, noise=noise) for row, noise in zip(problem.rows, noises, strict=True)]
+        loss, gradients = _step(_Batch(lm, [rows], first), modules, tuned, objective)
+        history += _finite(loss, [problem.case], settings)
+        below = below + 1 if history[-1] < settings.stop_below else 0
+        if below == settings.patience:
+            break
+        if below == 0:
+            _update(tuned, gradients)
     return _edit(lm, tuned, 0, history)
 
 

@@ -6,7 +6,7 @@ import torch
 from shared.deltas import applied
 from shared.errors import ConfigError, NumericalError
 from shared.finetune import TuningProblem, TuningSettings, finetune, finetune_jointly
-from shared.fitting import Row, teacher_forced
+from shared.fitting import Row, embed_rows, joint_probability, summed_nll, teacher_forced
 from shared.models import Architecture
 from shared.tests.tiny import FAMILIES, tiny_lm
 
@@ -153,3 +153,65 @@ def test_bad_settings_and_divergence():
     broken = Row([1, 2], [1], [3], torch.full((2, lm.arch.d_model), float("nan")))
     with pytest.raises(NumericalError, match="case 8"):
         finetune(lm, [(1, lm.arch.mlp_out(1))], [TuningProblem("8", [broken])])
+
+
+def test_summed_losses():
+    log_probs = torch.tensor([[[0.5, 0.25], [0.125, 1.0]]]).log()
+    mask = torch.tensor([[[True, True], [True, False]]])
+    product = torch.tensor([0.5 * 0.25 * 0.125])
+    torch.testing.assert_close(summed_nll(log_probs, mask), -product.log())
+    torch.testing.assert_close(joint_probability(log_probs, mask), product)
+
+
+def _noisy_draws(lm, row, count):
+    """Yield the noise of one row per epoch; the middle epochs are loud."""
+    generator = torch.Generator().manual_seed(0)
+    for epoch in range(count):
+        yield [(3.0 if 2 <= epoch < 4 else 0.01) * torch.randn(2, lm.arch.d_model, generator=generator)]
+
+
+def test_fresh_noise_enters_every_epoch_and_patience_outlasts_quiet_ones():
+    lm = tiny_lm()
+    [row] = _rows(lm, 1)
+    module, count = lm.arch.mlp_out(1), 8
+    draws = list(_noisy_draws(lm, row, count))
+
+    def loss_under(noise):
+        hidden = embed_rows(lm, [Row(row.ids, noise=noise)], [len(row.ids)])
+        for block in lm.arch.blocks:
+            hidden = block(hidden)
+            hidden = hidden[0] if isinstance(hidden, tuple) else hidden
+        scores = lm.arch.unembedding(lm.arch.final_norm(hidden))[0].log_softmax(-1)
+        return -scores[list(row.positions), list(row.tokens)].sum()
+
+    threshold = loss_under(draws[0][0]).item() + 1e-3
+    settings = TuningSettings(n_steps=count, lr=1e-4, stop_below=threshold, patience=3)
+    supply = iter(draws)
+    problem = TuningProblem("noisy", [row], lambda: next(supply))
+    edit = finetune(lm, [(1, module)], [problem], settings=settings, objective=summed_nll)[0]
+
+    parameters, losses, below = [module.weight, module.bias], [], 0
+    before = [parameter.detach().clone() for parameter in parameters]
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    adam = torch.optim.Adam(parameters, lr=settings.lr)
+    for [noise] in draws:
+        loss = loss_under(noise)
+        losses.append(loss.item())
+        below = below + 1 if losses[-1] < threshold else 0
+        if below == 3:
+            break
+        if below == 0:
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+    changes = [(parameter - original).detach() for parameter, original in zip(parameters, before, strict=True)]
+    with torch.no_grad():
+        for parameter, original in zip(parameters, before, strict=True):
+            parameter.copy_(original)
+            parameter.requires_grad_(False)
+            parameter.grad = None
+    assert losses[0] < threshold < max(losses)
+    assert edit.info["n_epochs"] == len(losses)
+    assert edit.info["loss"] == pytest.approx(losses[-1], rel=1e-4)
+    _assert_close(_changes(lm, edit), changes)
