@@ -51,7 +51,7 @@ test: $(READY)
 	snakefmt --check $(SMK)
 	snakemake --lint
 	@mkdir -p logs
-	python -m pytest -q --durations=10 | tee logs/pytest.log
+	python -m pytest -q -n auto --dist loadfile --durations=10 | tee logs/pytest.log
 	$(LAUNCH) --configfile config/smoke.yaml --quiet rules progress
 	$(LAUNCH) --configfile config/smoke.yaml --quiet all --report runs/smoke/report.html
 	@tail -n 1 logs/pytest.log
