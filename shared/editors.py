@@ -71,8 +71,13 @@ def register(name: str, make: Callable[..., Editor], takes: Sequence[str] = ()) 
 
 def _method(name: str) -> _Method:
     if name not in _METHODS:
-        raise ConfigError(f"editing method {name!r} is unknown; known here: {', '.join(sorted(_METHODS))}")
+        raise ConfigError(f"editing method {name!r} is unknown; known here: {', '.join(registered())}")
     return _METHODS[name]
+
+
+def registered() -> list[str]:
+    """Return the names of all methods whose modules have been imported, in alphabetical order."""
+    return sorted(_METHODS)
 
 
 def takes_of(name: str) -> tuple[str, ...]:

@@ -1,8 +1,11 @@
-"""Asking a model about many single edits at once: cases and an editor in, one row per probe out.
+"""Asking a model about edits: cases and an editor in, one row per probe out.
 
-Each edit is scored as if it were the only one. The edits of a batch of cases are computed together, and their probes
-share forward passes in which every row carries its own edit, so no weight is ever changed or restored. A row's numbers
-do not depend on which cases share its batch.
+`evaluate_single` scores each edit as if it were the only one. The edits of a batch of cases are computed together, and
+their probes share forward passes in which every row carries its own edit, so no weight is ever changed or restored. A
+row's numbers do not depend on which cases share its batch.
+
+`evaluate_batch` edits blocks of cases jointly. A block's one edit is added to the weights, the block's cases are asked,
+and every bit of the weights is restored.
 """
 
 import math
@@ -11,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 
 from tqdm import tqdm
 
-from shared.deltas import Edit, RowEdits, row_edits
+from shared.deltas import Edit, RowEdits, applied, row_edits
 from shared.editors import Editor
 from shared.errors import ConfigError, DataError, NumericalError
 from shared.generation import generate
@@ -28,6 +31,7 @@ from shared.probes import (
     probes_of,
 )
 from shared.requests import Case, QuestionAnswer
+from shared.runs import SINGLE
 from shared.scoring import TargetScore, score_targets
 from shared.seeding import seed_for
 from shared.text_metrics import clean_generated
@@ -44,11 +48,17 @@ class GenerationOptions:
         max_length: tokens per text, prompt included.
         top_k: how many tokens are sampled from.
         batch_rows: texts generated at a time; their keys and values are held.
+        every: only cases whose case_id is a multiple of it are asked for texts (MEMIT's code: 10).
     """
 
     max_length: int = 100
     top_k: int = 5
     batch_rows: int = 128
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"generation option every is {self.every}, expected at least 1")
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class EvaluationOptions:
         protocol: which probes are asked, see `probes.PROTOCOLS`.
         generation: how texts are generated; None generates none.
         phases: `pre`, `post` or both.
-        edit_batch: cases whose edits are computed and scored together.
+        edit_batch: cases whose probes are scored together, and in the single-edit protocol edited together.
         max_tokens: padded tokens of one scoring pass.
         seed: seed of the run; each text's own seed is derived from it, the case and the prompt.
     """
@@ -84,7 +94,7 @@ def ask(case: Case, options: EvaluationOptions, other_facts: OtherFacts | None =
     probes = probes_of(case, options.protocol)
     if other_facts is not None:
         probes += answered_probes(case.case_id, OTHER_FACT, other_facts.get(case.case_id, ()))
-    if options.generation is not None:
+    if options.generation is not None and case.case_id % options.generation.every == 0:
         probes += generation_probes(case)
     return probes
 
@@ -96,6 +106,7 @@ def answer(
     *,
     edits: RowEdits | None = None,
     edit_of: Sequence[int | None] | None = None,
+    edited: str = SINGLE,
 ) -> list[ProbeRow]:
     """Put probes to the model, each under its own edit, and return their rows in the same order.
 
@@ -103,10 +114,11 @@ def answer(
         probes: of any cases and kinds.
         options: bounds on memory, generation and seed.
         edits: the open `row_edits` context, if rows carry edits.
-        edit_of: index of each probe's edit in that context, or None for the unedited model.
+        edit_of: index of each probe's edit in that context, or None for the model as it is.
+        edited: how cases are edited, the first half of the rows' protocol.
 
     Returns:
-        Rows labelled as phase `pre` without editor; `evaluate_single` labels them.
+        Rows labelled as phase `pre` without editor; `evaluate_single` and `evaluate_batch` label them.
 
     Raises:
         DataError: a probe is longer than the model's positions.
@@ -114,7 +126,7 @@ def answer(
     """
     if edit_of is None:
         edit_of = [None] * len(probes)
-    label = {"protocol": f"single/{options.protocol}", "seed": options.seed}
+    label = {"protocol": f"{edited}/{options.protocol}", "seed": options.seed}
     rows = [ProbeRow(**_fields(probe), **label) for probe in probes]
     rows = _scored(lm, rows, edits, edit_of, options.max_tokens)
     return _continued(lm, rows, edits, edit_of, options)
@@ -191,8 +203,10 @@ def _continued(
     return rows
 
 
-def _reused(probes: Sequence[Probe], known: Mapping[tuple, ProbeRow], options: EvaluationOptions) -> list[ProbeRow]:
-    """Return the rows of the unedited model that answer exactly these probes."""
+def _reused(
+    probes: Sequence[Probe], known: Mapping[tuple, ProbeRow], options: EvaluationOptions, edited: str
+) -> list[ProbeRow]:
+    """Return the rows of the unedited model that answer exactly these probes, under this protocol's name."""
     rows = []
     for probe in probes:
         row = known.get(probe.key)
@@ -204,20 +218,44 @@ def _reused(probes: Sequence[Probe], known: Mapping[tuple, ProbeRow], options: E
                 f"{probe.prompt_index} has {found}, expected {_fields(probe)} with seed {options.seed}; "
                 "score the unedited model again on these cases"
             )
-        rows.append(row)
+        rows.append(replace(row, protocol=f"{edited}/{options.protocol}"))
     return rows
 
 
-def _edited(lm: LM, editor: Editor, cases: Sequence[Case]) -> list[Edit]:
+def _require_weights(edit: Edit, editor: Editor, case: Case) -> None:
+    if edit.kind != "weights":
+        raise ConfigError(
+            f"case_id {case.case_id}: editor {editor.name!r} made an edit of kind {edit.kind!r}; "
+            "this evaluation scores edits of kind 'weights' only"
+        )
+
+
+def _edited_each(lm: LM, editor: Editor, cases: Sequence[Case]) -> list[Edit]:
     edits = editor.edit_each(lm, [case.request for case in cases])
     assert len(edits) == len(cases)
     for case, edit in zip(cases, edits, strict=True):
-        if edit.kind != "weights":
-            raise ConfigError(
-                f"case_id {case.case_id}: editor {editor.name!r} made an edit of kind {edit.kind!r}; "
-                "this evaluation scores edits of kind 'weights' only"
-            )
+        _require_weights(edit, editor, case)
     return edits
+
+
+def _indexed(pre_rows: Iterable[ProbeRow] | None) -> dict[tuple, ProbeRow] | None:
+    return None if pre_rows is None else {row.key: row for row in pre_rows if row.phase == PRE}
+
+
+def _labelled(rows: Iterable[ProbeRow], label: str) -> list[ProbeRow]:
+    return [replace(row, phase=POST, editor=label) for row in rows]
+
+
+def _case_by_case(
+    asked: Sequence[Sequence[Probe]], before: Sequence[ProbeRow], after: Sequence[ProbeRow]
+) -> Iterator[ProbeRow]:
+    """Yield, for each case in turn, its rows before and after; either may be empty for all cases."""
+    start = 0
+    for of_case in asked:
+        stop = start + len(of_case)
+        yield from before[start:stop]
+        yield from after[start:stop]
+        start = stop
 
 
 def evaluate_single(
@@ -241,8 +279,8 @@ def evaluate_single(
         options: probes, generation, phases, batch sizes, seed.
         label: name of the editor in the rows, if not its own (one of several settings).
         other_facts: by case id, questions about other facts of the subject; asked as `other_fact` probes.
-        pre_rows: rows of phase `pre` from an earlier run with the same model, cases and options; they are yielded again
-            instead of being computed.
+        pre_rows: rows of phase `pre` from an earlier run with the same model, cases and options, whatever its protocol;
+            they are yielded again instead of being computed.
 
     Yields:
         For each case its rows of phase `pre` (editor `none`), then of phase `post`, in the order of `ask`.
@@ -254,7 +292,7 @@ def evaluate_single(
 
     Memory: the edits and probes of `edit_batch` cases, one scoring pass of `max_tokens`, one batch of generated texts.
     """
-    known = None if pre_rows is None else {row.key: row for row in pre_rows if row.phase == PRE}
+    known = _indexed(pre_rows)
     progress = tqdm(total=len(cases), desc=label or editor.name, unit="case", disable=None)
     with progress:
         for first in range(0, len(cases), options.edit_batch):
@@ -263,16 +301,72 @@ def evaluate_single(
             probes = [probe for of_case in asked for probe in of_case]
             before, after = [], []
             if PRE in options.phases:
-                before = answer(lm, probes, options) if known is None else _reused(probes, known, options)
+                before = answer(lm, probes, options) if known is None else _reused(probes, known, options, SINGLE)
             if POST in options.phases:
                 edit_of = [index for index, of_case in enumerate(asked) for _ in of_case]
-                with row_edits(lm, _edited(lm, editor, batch)) as edits:
-                    after = answer(lm, probes, options, edits=edits, edit_of=edit_of)
-                after = [replace(row, phase=POST, editor=label or editor.name) for row in after]
-            start = 0
-            for of_case in asked:
-                stop = start + len(of_case)
-                yield from before[start:stop]
-                yield from after[start:stop]
-                start = stop
+                with row_edits(lm, _edited_each(lm, editor, batch)) as edits:
+                    after = _labelled(answer(lm, probes, options, edits=edits, edit_of=edit_of), label or editor.name)
+            yield from _case_by_case(asked, before, after)
             progress.update(len(batch))
+
+
+def evaluate_batch(
+    lm: LM,
+    editor: Editor,
+    cases: Sequence[Case],
+    options: EvaluationOptions,
+    n: int,
+    *,
+    label: str | None = None,
+    other_facts: OtherFacts | None = None,
+    pre_rows: Iterable[ProbeRow] | None = None,
+) -> Iterator[ProbeRow]:
+    """Edit consecutive blocks of `n` cases jointly, ask each block's own cases, and yield one row per probe.
+
+    The mass-editing protocol of MEMIT (App. B; the authors' `evaluate.py`): every block starts from the unedited
+    weights, the last block may be short. The block's one edit is added to the weights while its cases are asked, and
+    every bit is restored before rows are yielded. With n = 1 the numbers are those of `evaluate_single`.
+
+    Args:
+        editor: makes one edit of a whole block with `edit`.
+        options: as in `evaluate_single`; within a block, probes of `edit_batch` cases are scored together.
+        n: cases edited jointly.
+        lm, cases, label, other_facts, pre_rows: as in `evaluate_single`.
+
+    Yields:
+        As `evaluate_single`, under the protocol `batch:<n>/<probes>`.
+
+    Raises:
+        ConfigError: `n` is below 1, or as in `evaluate_single`.
+        DataError, NumericalError: as in `evaluate_single`.
+
+    Memory: a block's edit, a copy of the weights that it changes, and the rows of the block.
+    """
+    if n < 1:
+        raise ConfigError(f"the batch protocol edits {n} cases jointly, expected at least 1")
+    known, edited = _indexed(pre_rows), f"batch:{n}"
+
+    def answers(parts: Sequence[Sequence[Probe]]) -> list[ProbeRow]:
+        return [row for part in parts for row in answer(lm, part, options, edited=edited)]
+
+    progress = tqdm(total=len(cases), desc=label or editor.name, unit="case", disable=None)
+    with progress:
+        for first in range(0, len(cases), n):
+            block = cases[first : first + n]
+            asked = [ask(case, options, other_facts) for case in block]
+            step = options.edit_batch
+            parts = [
+                [probe for of_case in asked[start : start + step] for probe in of_case]
+                for start in range(0, len(block), step)
+            ]
+            before, after = [], []
+            if PRE in options.phases:
+                probes = [probe for part in parts for probe in part]
+                before = answers(parts) if known is None else _reused(probes, known, options, edited)
+            if POST in options.phases:
+                edit = editor.edit(lm, [case.request for case in block])
+                _require_weights(edit, editor, block[0])
+                with applied(lm, edit):
+                    after = _labelled(answers(parts), label or editor.name)
+            yield from _case_by_case(asked, before, after)
+            progress.update(len(block))

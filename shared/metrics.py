@@ -183,14 +183,21 @@ def other_facts_kept(rows: Iterable[ProbeRow]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class MetricSet:
-    """How a paper turns probe rows into per-case values, and which of their means its Score combines."""
+    """How a paper turns probe rows into per-case values.
+
+    Attributes:
+        per_case: takes the rows, and a `ReferenceScorer` or None where `compares_texts`.
+        score_of: the metrics whose means its Score combines.
+        compares_texts: whether generated texts are compared with references.
+    """
 
     per_case: Callable[..., pd.DataFrame]
     score_of: tuple[str, ...] = ()
+    compares_texts: bool = False
 
 
 METRIC_SETS = {
-    "rome": MetricSet(rome, ("efficacy_score", "paraphrase_score", "neighborhood_score")),
+    "rome": MetricSet(rome, ("efficacy_score", "paraphrase_score", "neighborhood_score"), compares_texts=True),
     "zsre_rome": MetricSet(zsre_rome, ("efficacy_accuracy", "paraphrase_accuracy", "specificity_accuracy")),
     "other_facts_kept": MetricSet(other_facts_kept),
 }

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from papers.rome.effects import Traces, category_effects, read_traces, severed_effects, summary
-from papers.rome.measure import PERCENT, write_frame
 from shared import runtime
 from shared.errors import EditingError
+from shared.measure import PERCENT, write_frame
 
 log = logging.getLogger(__name__)
 KINDS = ("state", "mlp", "attention")

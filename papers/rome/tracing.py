@@ -19,7 +19,6 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from papers.rome.runs import blocks_of
 from shared import runtime
 from shared.effects import predicted_answers
 from shared.errors import DataError, EditingError
@@ -28,6 +27,7 @@ from shared.models import LM, load_lm
 from shared.noise import make_noise
 from shared.records import write_jsonl
 from shared.requests import KnownFact, read_known_facts
+from shared.runs import blocks_of
 from shared.severed import FrozenNoise, SeveredTrace, trace_severed
 from shared.trace_runs import MAX_TOKENS, Corruption, TracedFact, make_fact
 from shared.tracing import FactTrace, Restoration, RestorationKind, trace_facts

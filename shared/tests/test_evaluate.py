@@ -1,19 +1,20 @@
-"""Batched evaluation of many edits equals editing and asking one at a time, whatever the batches."""
+"""Evaluation of many edits, single or joint, equals editing and asking one at a time, whatever the batches."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from shared.deltas import UNEDITED, Edit, WeightDelta, applied
+from shared.deltas import UNEDITED, Edit, applied
 from shared.editors import NoEdit
 from shared.errors import ConfigError, DataError, NumericalError
-from shared.evaluate import EvaluationOptions, GenerationOptions, evaluate_single
+from shared.evaluate import EvaluationOptions, GenerationOptions, evaluate_batch, evaluate_single
 from shared.generation import generate
 from shared.probes import POST, PRE
 from shared.requests import Case, EditRequest, QuestionAnswer
-from shared.seeding import generator_for, seed_for
+from shared.seeding import seed_for
 from shared.tests.oracle import plain_answers
+from shared.tests.random_editor import RandomEditor
 from shared.tests.tiny import FAMILIES, tiny_lm
 from shared.tokens import encode
 
@@ -38,39 +39,6 @@ OTHER = {
 }
 GENERATION = GenerationOptions(max_length=14, batch_rows=4)
 EVERYTHING = EvaluationOptions("counterfact_attributes", GENERATION, edit_batch=2, max_tokens=64)
-
-
-class RandomEditor:
-    """Gives each request a random change that depends on its case alone: factors, or a dense matrix and a bias."""
-
-    name = "random"
-
-    def __init__(self):
-        self.batches = []
-
-    def edit_for(self, lm, request):
-        rng = generator_for("random editor", request.case_id)
-        up, down = lm.arch.mlp_in(1), lm.arch.mlp_out(2)
-        d_mlp, d_model = lm.arch.d_mlp, lm.arch.d_model
-        deltas = [
-            WeightDelta(
-                lm.arch.name_of(down),
-                left=torch.randn(d_mlp, 1, generator=rng),
-                right=torch.randn(1, d_model, generator=rng),
-            )
-        ]
-        if request.case_id % 2:
-            bias = torch.randn(d_mlp, generator=rng) if up.bias is not None else None
-            dense = torch.randn(d_model, d_mlp, generator=rng) / 3
-            deltas.append(WeightDelta(lm.arch.name_of(up), dense=dense, bias=bias))
-        return Edit(tuple(deltas))
-
-    def edit_each(self, lm, requests):
-        self.batches.append(len(requests))
-        return [self.edit_for(lm, request) for request in requests]
-
-    def edit(self, lm, requests):
-        raise AssertionError("the single-edit protocol never edits jointly")
 
 
 def evaluate(lm, options=EVERYTHING, cases=CASES, **arguments):
@@ -228,3 +196,83 @@ def test_overflow_is_an_error_that_names_the_case():
 
     with pytest.raises(NumericalError, match="case_id 0, rewrite probe 0: the log-probabilities of target_new"):
         list(evaluate_single(tiny_lm(), Exploding(), CASES, EVERYTHING))
+
+
+def evaluate_jointly(lm, n, options=EVERYTHING, cases=CASES, **arguments):
+    return list(evaluate_batch(lm, RandomEditor(), cases, options, n, other_facts=OTHER, **arguments))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_of_one_equals_the_single_protocol(family):
+    lm = tiny_lm(family)
+    joint, single = evaluate_jointly(lm, 1), evaluate(lm)
+    assert {row.protocol for row in joint} == {"batch:1/counterfact_attributes"}
+    assert_same([replace(row, protocol="single/counterfact_attributes") for row in joint], single)
+
+
+@pytest.mark.parametrize("n", [2, 3, 9])
+def test_a_joint_edit_is_asked_at_every_case_of_its_block(n):
+    lm, editor = tiny_lm(), RandomEditor()
+    rows = evaluate_jointly(lm, n, EvaluationOptions("zsre", edit_batch=2))
+    assert [row.case_id for row in rows] == sorted(row.case_id for row in rows)
+    blocks = {case.case_id: CASES[place // n * n : place // n * n + n] for place, case in enumerate(CASES)}
+    after = {case: editor.edit(lm, [other.request for other in block]) for case, block in blocks.items()}
+    edits = [UNEDITED if row.phase == PRE else after[row.case_id] for row in rows]
+    for row, plain in zip(rows, plain_answers(lm, list(zip(rows, edits, strict=True))), strict=True):
+        for side, (log_probs, correct) in plain.items():
+            assert getattr(row, f"logprobs_{side}") == pytest.approx(log_probs, abs=1e-4)
+            assert getattr(row, f"correct_{side}") == tuple(correct)
+
+
+def test_the_unedited_rows_are_the_same_in_both_protocols():
+    lm = tiny_lm()
+    single = [row for row in evaluate(lm) if row.phase == PRE]
+    joint = [row for row in evaluate_jointly(lm, 4) if row.phase == PRE]
+    assert [replace(row, protocol=single[0].protocol) for row in joint] == single
+    reused = evaluate_jointly(lm, 4, pre_rows=single)
+    assert [row for row in reused if row.phase == PRE] == joint
+    assert_same(reused, evaluate_jointly(lm, 4))
+
+
+def test_shards_of_whole_blocks_change_nothing():
+    lm = tiny_lm()
+    whole = evaluate_jointly(lm, 2)
+    last, first = (evaluate_jointly(lm, 2, cases=part) for part in (CASES[4:], CASES[:4]))
+    assert first + last == whole
+    assert evaluate_jointly(lm, 2, replace(EVERYTHING, phases=(POST,))) == [row for row in whole if row.phase == POST]
+
+
+def test_a_block_is_edited_once_and_every_bit_restored(monkeypatch):
+    lm, editor = tiny_lm(), RandomEditor()
+    saved = {name: parameter.clone() for name, parameter in lm.model.named_parameters()}
+    changed = []
+    rows = evaluate_batch(lm, editor, CASES, EVERYTHING, 2, other_facts=OTHER)
+    for _ in rows:
+        changed += [name for name, parameter in lm.model.named_parameters() if not torch.equal(saved[name], parameter)]
+    assert changed == [], "the weights were changed while rows were handed out"
+    assert editor.batches == [2, 2, 1]
+    long = CASES[2].model_copy(update={"neighborhood_prompts": ("one two three four " * 40,)})
+    with pytest.raises(DataError, match="case_id 2"):
+        evaluate_jointly(lm, 3, replace(EVERYTHING, phases=(POST,)), [CASES[0], long])
+    assert all(torch.equal(saved[name], parameter) for name, parameter in lm.model.named_parameters())
+
+
+def test_texts_of_every_kth_case_only():
+    some = evaluate(tiny_lm(), replace(EVERYTHING, generation=replace(GENERATION, every=2)))
+    assert {row.case_id for row in some if row.kind == "generation"} == {0, 2, 4}
+    assert_same(some, [row for row in evaluate(tiny_lm()) if row.kind != "generation" or row.case_id % 2 == 0])
+
+
+def test_bad_batches():
+    lm = tiny_lm()
+    with pytest.raises(ConfigError, match="edits 0 cases jointly"):
+        evaluate_jointly(lm, 0)
+    with pytest.raises(ConfigError, match="every is 0"):
+        GenerationOptions(every=0)
+
+    class Router(RandomEditor):
+        def edit(self, lm, requests):
+            return Edit((), kind="memory")
+
+    with pytest.raises(ConfigError, match="case_id 0: editor 'random' made an edit of kind 'memory'"):
+        list(evaluate_batch(lm, Router(), CASES, EVERYTHING, 2))

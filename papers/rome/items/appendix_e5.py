@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from papers.rome.items.command import Request, Table, table_main
-from papers.rome.items.results import COUNTERFACT_COLUMNS, cells_of, notes_of
+from shared.editing_results import COUNTERFACT_COLUMNS, cells_of, notes_of
+from shared.item_command import Request, Table, table_main
 from shared.layouts import Layout
 from shared.tables import compare
 

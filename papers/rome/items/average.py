@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from papers.rome.items.command import Drawing, Request
-from papers.rome.items.drawing import KINDS, heat_map, legend_below, token_lines
-from papers.rome.items.results import read_csv
+from shared.drawing import KINDS, heat_map, legend_below, token_lines
+from shared.editing_results import read_csv
+from shared.item_command import Drawing, Request
 from shared.plots import PAGE_INCHES, new_figure
 
 # Category of `papers.rome.effects` → its name, from top to bottom.

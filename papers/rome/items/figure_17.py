@@ -1,10 +1,23 @@
 """Figures 17 and 18: fine-tuning at every layer under several norm constraints, on the main and the second model."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from papers.rome.items.command import Drawing, Request, figure_main
-from papers.rome.items.results import MAGNITUDES, SCORES
-from papers.rome.items.sweeps import constraint_looks, draw_sweep, frame_of
+from shared.editing_results import MAGNITUDES, SCORES
+from shared.item_command import Drawing, Request, figure_main
+from shared.sweeps import Looks, draw_sweep, frame_of
+
+# Okabe and Ito's colours, from the tightest constraint to none.
+COLORS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def constraint_looks(values: Sequence[float | None]) -> Looks:
+    """Return a look for each norm constraint, the tightest first, no constraint last and dashed."""
+    bounded = sorted(value for value in values if value is not None)
+    looks = {f"{value:g}": (COLORS[place], MARKERS[place], "-") for place, value in enumerate(bounded)}
+    return looks | {"none": ("#333333", "x", "--")}
 
 
 def make(request: Request) -> Drawing:

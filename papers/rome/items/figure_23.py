@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from papers.rome.items.command import Drawing, Request, figure_main
-from papers.rome.items.results import MAGNITUDES, SCORES
-from papers.rome.items.sweeps import draw_sweep, frame_of
+from shared.editing_results import MAGNITUDES, SCORES
+from shared.item_command import Drawing, Request, figure_main
 from shared.plots import look_of
+from shared.sweeps import draw_sweep, frame_of
 
 MOST_TICKS = 4
 

@@ -1,7 +1,7 @@
 """Figure 24: how the metrics of single cases are distributed, for AttnEdit and for ROME."""
 
-from papers.rome.items.command import Drawing, Request, figure_main
-from papers.rome.items.results import MAGNITUDES, METRIC_TITLES, SCORES, read_cases
+from shared.editing_results import MAGNITUDES, METRIC_TITLES, SCORES, read_cases
+from shared.item_command import Drawing, Request, figure_main
 from shared.plots import PAGE_INCHES, look_of, new_figure
 
 EDITORS = ["none", "attn_edit", "rome"]

@@ -3,8 +3,8 @@
 import math
 from dataclasses import replace
 
-from papers.rome.items.command import Request, Table, table_main
-from papers.rome.items.results import notes_of, read_csv
+from shared.editing_results import notes_of, read_csv
+from shared.item_command import Request, Table, table_main
 from shared.layouts import Column, Layout
 from shared.tables import Cell, compare
 

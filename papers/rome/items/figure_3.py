@@ -1,9 +1,9 @@
 """Figure 3: the average effect of a state at the last subject token, with MLPs or attention severed."""
 
 from papers.rome.items.average import SEVERED, UNIT, effects_of
-from papers.rome.items.command import Drawing, Request, figure_main
-from papers.rome.items.drawing import legend_below, severed_bars
+from shared.drawing import legend_below, severed_bars
 from shared.errors import ConfigError
+from shared.item_command import Drawing, Request, figure_main
 from shared.plots import PAGE_INCHES, new_figure
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from papers.rome.items.command import Listing, Request, table_main
 from shared.errors import DataError
+from shared.item_command import Listing, Request, table_main
 from shared.methods import title_of
 from shared.records import read_jsonl
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from papers.rome.items.command import Request, Table, table_main
+from shared.item_command import Request, Table, table_main
 from shared.layouts import Column, Layout
 from shared.requests import Case, read_counterfact
 from shared.tables import Cell, Reported, compare

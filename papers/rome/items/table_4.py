@@ -1,7 +1,7 @@
 """Table 4: CounterFact editing on the main models."""
 
-from papers.rome.items.command import Request, Table, table_main
-from papers.rome.items.results import COUNTERFACT_COLUMNS, EXTRA_COLUMNS, editing_table
+from shared.editing_results import COUNTERFACT_COLUMNS, EXTRA_COLUMNS, editing_table
+from shared.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

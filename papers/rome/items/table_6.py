@@ -1,7 +1,7 @@
 """Table 6: zsRE editing on the small models."""
 
-from papers.rome.items.command import Request, Table, table_main
-from papers.rome.items.results import ZSRE_COLUMNS, editing_table
+from shared.editing_results import ZSRE_COLUMNS, editing_table
+from shared.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

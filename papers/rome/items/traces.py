@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from papers.rome.items.command import Drawing, Request
-from papers.rome.items.drawing import KINDS, heat_map, legend_below, severed_bars
+from shared.drawing import KINDS, heat_map, legend_below, severed_bars
 from shared.errors import ConfigError, DataError
+from shared.item_command import Drawing, Request
 from shared.plots import PAGE_INCHES, new_figure
 from shared.records import read_jsonl
 

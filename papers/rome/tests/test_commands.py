@@ -6,12 +6,13 @@ from peft import PeftModel
 from safetensors.torch import save_file
 
 from papers.rome.__main__ import main
-from papers.rome.settings import editor_settings, find_moments
+from papers.rome.commands import CONFIG
 from papers.rome.tests import golden
 from shared.adapters import load_edit
 from shared.deltas import applied
 from shared.errors import ConfigError
 from shared.models import load_lm
+from shared.published import editor_settings, find_moments
 
 MODEL = str(golden.FOLDER / "model")
 FACT = ["--subject", "Fes Seisax", "--prompt", "{} is originally from", "--target", "Nelim"]
@@ -101,12 +102,12 @@ def test_moments_of_another_model_are_refused(moments, tmp_path, capsys):
 
 
 def test_settings_follow_the_model():
-    assert editor_settings("openai-community/gpt2-xl", "rome")["layers"] == [17]
-    assert editor_settings("openai-community/gpt2-xl", "rome", 5)["layers"] == [5]
-    with pytest.raises(ConfigError, match="no layer is known"):
-        editor_settings("my-model", "rome")
+    assert editor_settings(CONFIG, "openai-community/gpt2-xl", "rome")["layers"] == [17]
+    assert editor_settings(CONFIG, "openai-community/gpt2-xl", "rome", [5])["layers"] == [5]
+    with pytest.raises(ConfigError, match="no layer is known .* give --layer, for instance"):
+        editor_settings(CONFIG, "my-model", "rome", hint="for instance here")
     with pytest.raises(ConfigError, match="'kn' is not one"):
-        editor_settings("gpt2-xl", "kn")
+        editor_settings(CONFIG, "gpt2-xl", "kn")
 
 
 def test_moments_made_by_the_workflow_are_found(tmp_path):

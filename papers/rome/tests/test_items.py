@@ -31,11 +31,11 @@ from papers.rome.items import (
     table_5,
     table_6,
 )
-from papers.rome.items.command import figure_main, table_main
-from papers.rome.measure import write_frame
-from papers.rome.runs import point_name
 from shared.claims import judge, read_claims
+from shared.item_command import figure_main, table_main
+from shared.measure import write_frame
 from shared.overview import read_items
+from shared.runs import point_name
 from shared.tables import NOT_RUN, read_csv, read_reported
 
 FOLDER = Path(__file__).resolve().parent.parent

@@ -1,4 +1,4 @@
-"""What an evaluation run consists of: variants of editors, their settings, and the cases of a shard.
+"""What an evaluation run consists of: variants of editors, their settings, the protocol, and the cases of a shard.
 
 The workflow writes down a run with `resolved_variants` (paper defaults, the model's own settings and the variant's on
 top) and the evaluation spreads it out with `expand`, once it knows how many layers the model has.
@@ -14,6 +14,7 @@ from typing import Any
 from shared.errors import ConfigError
 
 DEFAULT_CONTEXTS = "default"
+SINGLE = "single"
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,43 @@ class Variant:
     contexts: str = DEFAULT_CONTEXTS
 
 
-def resolved_variants(config: Mapping[str, Any], model: str, run: str) -> dict[str, dict[str, Any]]:
+def resolved_variants(config: Mapping[str, Any], model: str, run: str, *, paper: str) -> dict[str, dict[str, Any]]:
     """Return the variants of a run with every setting filled in: the paper's, then the model's, then the variant's.
 
+    Args:
+        config: settings of the paper: `editors`, `models`, `runs`.
+        paper: its folder's name, for messages.
+
     Raises:
-        ConfigError: if the model has no settings.
+        ConfigError: if the model has no settings, or a variant's editor is not among `editors`.
     """
     if model not in config["models"]:
         raise ConfigError(
-            f"model {model!r} has no settings under `models` of papers/rome/config.yaml; "
+            f"model {model!r} has no settings under `models` of papers/{paper}/config.yaml; "
             f"known: {', '.join(config['models'])}"
         )
-    return {
-        name: {**config["editors"][own["editor"]], **config["models"][model][own["editor"]], **own}
-        for name, own in config["runs"][run]["variants"].items()
-    }
+    resolved = {}
+    for name, own in config["runs"][run]["variants"].items():
+        if own["editor"] not in config["editors"]:
+            raise ConfigError(
+                f"variant {name!r} of run {run!r}: editor {own['editor']!r} has no settings under `editors` of "
+                f"papers/{paper}/config.yaml; known: {', '.join(config['editors'])}"
+            )
+        # A method that does the same in every model has no entry under it.
+        resolved[name] = config["editors"][own["editor"]] | config["models"][model].get(own["editor"], {}) | own
+    return resolved
+
+
+def batch_size(protocol: str) -> int | None:
+    """Return how many cases a protocol edits jointly: None for `single`, N for `batch:N`.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
+    match = re.fullmatch(r"batch:([1-9]\d*)", protocol)
+    if protocol != SINGLE and match is None:
+        raise ConfigError(f"protocol {protocol!r} is not `single` or `batch:N` with N of at least 1")
+    return int(match[1]) if match else None
 
 
 def expand(variants: Mapping[str, Mapping[str, Any]], n_layers: int) -> list[Variant]:
@@ -60,7 +83,7 @@ def expand(variants: Mapping[str, Mapping[str, Any]], n_layers: int) -> list[Var
     for base, own in variants.items():
         settings = dict(own)
         if "editor" not in settings:
-            raise ConfigError(f"variant {base!r} names no editor; add `editor: rome` or another method")
+            raise ConfigError(f"variant {base!r} names no editor; add `editor: <method>`")
         editor, contexts = settings.pop("editor"), settings.pop("contexts", DEFAULT_CONTEXTS)
         grid = dict(settings.pop("grid", {}))
         if grid.get("layer") == "all":

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from papers.rome.items.command import Request, Table
-from papers.rome.runs import point_of
 from shared.errors import DataError
+from shared.item_command import Request, Table
 from shared.layouts import Column, Layout
+from shared.runs import point_of
 from shared.tables import Cell, compare
 
 UNEDITED = "none"
@@ -46,7 +46,7 @@ METRIC_TITLES = {
 
 
 def read_summary(path: str | Path) -> pd.DataFrame:
-    """Return a run's means with their intervals, as `papers.rome.measure` wrote them.
+    """Return a run's means with their intervals, as `shared.measure` wrote them.
 
     Raises:
         DataError: if the file is absent or holds something else.
@@ -64,7 +64,7 @@ def read_cases(path: str | Path) -> pd.DataFrame:
 
 
 def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Return a CSV file of this paper's measurements.
+    """Return a CSV file of measurements.
 
     Raises:
         DataError: if the file is absent or lacks one of `columns`.
@@ -75,7 +75,9 @@ def read_csv(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     frame = pd.read_csv(path, keep_default_na=False, na_values=[""])
     missing = [name for name in columns if name not in frame]
     if missing:
-        raise DataError(f"{path}: columns {missing} are missing; expected what papers.rome.measure or .average writes")
+        raise DataError(
+            f"{path}: columns {missing} are missing; was it written by shared.measure or by the paper's own program?"
+        )
     # Whole numbers in the file are still measurements.
     return frame.astype({name: float for name in MEASURED if name in columns})
 

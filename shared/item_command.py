@@ -1,4 +1,4 @@
-"""The command line that this paper's items share: files of records in, one table or one figure out."""
+"""The command line that all items share: files of records in, one table or one figure out."""
 
 import argparse
 import html

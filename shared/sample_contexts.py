@@ -1,7 +1,9 @@
 """Sample the context templates of a model once, so that every shard and every editor uses the same ones.
 
-    python -m papers.rome.sample_contexts --model results/models/world-small --lengths '[[5, 10], [10, 10]]' \\
-        --out contexts.json
+    python -m shared.sample_contexts --model results/models/world-small --lengths '[[5, 10], [10, 10]]' \\
+        --paper rome --out contexts.json
+    python -m shared.sample_contexts --model results/models/world-small --lengths '[[10, 1]]' \\
+        --starts The Therefore Because I You --paper memit --out contexts.json
 """
 
 import argparse
@@ -10,8 +12,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from papers.rome.context import context_templates
 from shared import runtime
+from shared.contexts import END_OF_TEXT, sample_contexts
 from shared.errors import EditingError
 from shared.models import load_lm
 from shared.records import write_json
@@ -21,9 +23,11 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m papers.rome.sample_contexts", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m shared.sample_contexts", description=__doc__.split("\n")[0])
     parser.add_argument("--model", required=True, help="folder or hub id of the model")
     parser.add_argument("--lengths", type=json.loads, required=True, help="JSON list of [total tokens, how many]")
+    parser.add_argument("--starts", nargs="+", default=[END_OF_TEXT], help="first words (default: end of text)")
+    parser.add_argument("--paper", required=True, help="folder of papers/ that they are for; enters the seeds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -32,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         device = runtime.start(options.threads, options.device)
         lm = load_lm(options.model, device=device)
-        write_json(options.out, context_templates(lm, options.lengths, options.seed))
+        templates = sample_contexts(lm, options.starts, options.lengths, options.seed, paper=options.paper)
+        write_json(options.out, templates)
     except EditingError as error:
         log.error("%s", error)
         raise SystemExit(1) from None

@@ -1,17 +1,13 @@
-"""Figures of a metric over a setting: what Figures 5, 17, 18 and 23 share."""
+"""Figures of metrics over a setting of a grid: one panel per metric, one line per series."""
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from papers.rome.items.command import Drawing, Request
-from papers.rome.items.drawing import integer_ticks, legend_below, sweep_lines
-from papers.rome.items.results import METRIC_TITLES, sweep_of, unedited_of
+from shared.drawing import integer_ticks, legend_below, sweep_lines
+from shared.editing_results import METRIC_TITLES, sweep_of, unedited_of
+from shared.item_command import Drawing, Request
 from shared.plots import PAGE_INCHES, look_of, new_figure
-
-# Okabe and Ito's colours, from the tightest constraint to none.
-CONSTRAINT_COLORS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
-MARKERS = ("o", "s", "^", "D", "v", "P")
 
 Looks = Mapping[str, tuple[str, str, str]]
 
@@ -22,13 +18,6 @@ def frame_of(request: Request, metrics: Sequence[str]) -> pd.DataFrame:
     frame = sweep_of(path, metrics)
     frame.insert(0, "model", model)
     return frame
-
-
-def constraint_looks(values: Sequence[float | None]) -> Looks:
-    """Return a look for each norm constraint, the tightest first, no constraint last and dashed."""
-    bounded = sorted(value for value in values if value is not None)
-    looks = {f"{value:g}": (CONSTRAINT_COLORS[place], MARKERS[place], "-") for place, value in enumerate(bounded)}
-    return looks | {"none": ("#333333", "x", "--")}
 
 
 def draw_sweep(

@@ -37,6 +37,7 @@ def compare(
     *,
     length: int = 30,
     seed: int = 0,
+    paper: str,
 ) -> list[Comparison]:
     """Compare the unedited and the edited model at the request's prompt and at further ones.
 
@@ -44,13 +45,14 @@ def compare(
         more_prompts: full texts, such as paraphrases, or prompts about other subjects.
         length: tokens of a continuation in all, cut to the model's positions.
         seed: seed of the sampled texts; the same before and after, so that texts differ by the edit alone.
+        paper: enters these seeds.
     """
     prompts = [fill(request.prompt, request.subject), *more_prompts]
     ids = [encode(lm, prompt) for prompt in prompts]
     targets = [request.target_new] + ([request.target_true] if request.target_true else [])
     phases = (None, 0)
     rows = [(prompt, target, phase) for prompt in range(len(prompts)) for target in targets for phase in phases]
-    seeds = [seed_for("rome", "single", seed, prompt) for prompt in prompts]
+    seeds = [seed_for(paper, "single", seed, prompt) for prompt in prompts]
     longest = min(lm.arch.n_positions, max(map(len, ids)) + length)
     with row_edits(lm, [edit]) as carried:
         scores = score_targets(

@@ -1,4 +1,4 @@
-"""How this paper's figures are drawn; the item modules say what is drawn and where it comes from."""
+"""How the papers' figures are drawn; the item modules say what is drawn and where it comes from."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from shared.plots import HEATMAPS, draw_line, look_of
 # Kind of restoration → key of its look, and what is restored.
 KINDS = {"state": ("states", "state"), "mlp": ("mlp", "MLP window"), "attention": ("attention", "attention window")}
 
-# Okabe and Ito's colours; the two sites that the paper is about get the strong ones.
+# Okabe and Ito's colours; the two sites that tracing finds get the strong ones.
 TOKEN_LOOKS = {
     "first subject token": ("#56B4E9", "v", ":"),
     "middle subject tokens": ("#0072B2", "s", ":"),

@@ -1,4 +1,4 @@
-"""From the probe rows of a run to the metrics of its cases: `python -m papers.rome.measure --help`."""
+"""From the probe rows of a run to the metrics of its cases: `python -m shared.measure --help`."""
 
 import argparse
 import logging
@@ -17,28 +17,33 @@ from shared.text_metrics import ReferenceScorer, load_vectorizer, read_snippets
 
 log = logging.getLogger(__name__)
 PERCENT = 100
+# Dataset → the metric set that a run on it is measured in unless it names another.
 DEFINITIONS = {"counterfact": "rome", "zsre": "zsre_rome"}
 
 
-def measure(rows: Sequence[ProbeRow], dataset: str, references: ReferenceScorer | None = None) -> pd.DataFrame:
-    """Return the metrics of each case, by editor and phase, in the paper's definition for the dataset.
+def measure(rows: Sequence[ProbeRow], definition: str, references: ReferenceScorer | None = None) -> pd.DataFrame:
+    """Return the metrics of each case, by editor and phase.
 
     Where rows ask about the subject's other facts, the share still known after the edit is one more column.
+
+    Args:
+        definition: name in `shared.metrics.METRIC_SETS`.
+        references: what generated texts are compared with, for definitions that do.
     """
-    per_case = METRIC_SETS[DEFINITIONS[dataset]].per_case
-    cases = per_case(rows, references) if dataset == "counterfact" else per_case(rows)
+    chosen = METRIC_SETS[definition]
+    cases = chosen.per_case(rows, references) if chosen.compares_texts else chosen.per_case(rows)
     if any(row.kind == OTHER_FACT for row in rows):
         cases = cases.join(other_facts_kept(rows))
     return cases
 
 
-def summary_of(cases: pd.DataFrame, dataset: str) -> pd.DataFrame:
+def summary_of(cases: pd.DataFrame, definition: str) -> pd.DataFrame:
     """Return the means over cases with their intervals, one line per editor and metric, as printed.
 
     Columns: editor, metric, mean, low, high, normal_half_width (all in percent; entropies in 100 bits), n. Metrics
     without a value are left out.
     """
-    summary = summarise(cases, DEFINITIONS[dataset])
+    summary = summarise(cases, definition)
     summary = summary[summary["n"] > 0]
     scaled = {name: summary[name] * PERCENT for name in ("mean", "low", "high", "normal_half_width")}
     return summary.assign(**scaled)[["editor", "metric", "mean", "low", "high", "normal_half_width", "n"]]
@@ -60,9 +65,10 @@ def _references(options: argparse.Namespace) -> ReferenceScorer | None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m papers.rome.measure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m shared.measure", description=__doc__)
     parser.add_argument("--probes", type=Path, required=True, help="probes.jsonl of one run")
-    parser.add_argument("--dataset", choices=DEFINITIONS, required=True, help="decides the metrics' definition")
+    parser.add_argument("--dataset", choices=DEFINITIONS, required=True, help="decides which metrics are computed")
+    parser.add_argument("--metrics", choices=METRIC_SETS, help="another metric set than the dataset's")
     parser.add_argument("--cases", type=Path, help="the dataset's file (for the reference score)")
     parser.add_argument("--snippets", type=Path, help="attribute_snippets.json; without it there is no reference score")
     parser.add_argument("--idf", type=Path, help="the authors' idf.npy; without it TF-IDF is fitted on the snippets")
@@ -74,11 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--snippets needs --cases")
     if bool(options.idf) != bool(options.vocabulary):
         parser.error("give --idf and --vocabulary together")
+    definition = options.metrics or DEFINITIONS[options.dataset]
     runtime.start()
     try:
-        cases = measure(list(read_rows(options.probes)), options.dataset, _references(options))
+        cases = measure(list(read_rows(options.probes)), definition, _references(options))
         write_frame(cases, options.per_case, index=True)
-        write_frame(summary_of(cases, options.dataset), options.summary, index=False)
+        write_frame(summary_of(cases, definition), options.summary, index=False)
     except EditingError as error:
         log.error("%s", error)
         raise SystemExit(1) from None
