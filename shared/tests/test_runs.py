@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import ConfigError
-from shared.runs import blocks_of, expand, point_name, point_of, shard_bounds
+from shared.runs import batch_size, blocks_of, expand, point_name, point_of, shard_bounds
 
 
 def test_a_grid_becomes_one_variant_per_point():
@@ -47,3 +47,12 @@ def test_a_bad_shard_is_refused(shard):
     assert shard_bounds("2-of-2", 10, 5) == (5, 10)
     with pytest.raises(ConfigError, match="not of the form 2-of-8"):
         shard_bounds(shard, 10, 5)
+
+
+def test_protocols_are_read():
+    assert batch_size("single") is None
+    assert batch_size("batch:1") == 1
+    assert batch_size("batch:10000") == 10000
+    for wrong in ("batch", "batch:0", "batch:-3", "sequential:4", ""):
+        with pytest.raises(ConfigError, match="is not `single` or `batch:N`"):
+            batch_size(wrong)
