@@ -80,20 +80,21 @@ class FactTrace:
 
 @dataclass(frozen=True)
 class _Change:
-    """One restoration at one token; `centers` are the layers l whose (clipped) windows are these layers."""
+    """What is restored at one token; `cells` are the (restoration, layer l) whose clipped windows are these layers."""
 
-    restoration: Restoration
+    kind: RestorationKind
     layers: range
-    centers: list[int]
+    cells: list[tuple[Restoration, int]]
 
 
 def _changes(restorations: Sequence[Restoration], n_layers: int) -> list[_Change]:
-    """Return the distinct windows of all restorations, by first layer."""
-    distinct: dict[tuple[Restoration, range], list[int]] = {}
+    """Return the distinct sets of layers of all restorations, by first layer; near the ends windows coincide."""
+    distinct: dict[tuple[RestorationKind, range], list[tuple[Restoration, int]]] = {}
     for restoration in restorations:
         for center in range(n_layers):
-            distinct.setdefault((restoration, restoration.layers(center, n_layers)), []).append(center)
-    changes = [_Change(restoration, layers, centers) for (restoration, layers), centers in distinct.items()]
+            layers = restoration.layers(center, n_layers)
+            distinct.setdefault((restoration.kind, layers), []).append((restoration, center))
+    changes = [_Change(kind, layers, cells) for (kind, layers), cells in distinct.items()]
     return sorted(changes, key=lambda change: change.layers.start)
 
 
@@ -108,14 +109,14 @@ class _Tracer:
             (site, layer): entry_states(
                 lm, group.corrupted, site, layer, group.per_row(group.clean.outputs[site][layer]), self.start
             )
-            for site, layer in sorted({(c.restoration.kind, c.layers.start) for c in self.changes})
+            for site, layer in sorted({(c.kind, c.layers.start) for c in self.changes})
             if site in SITES
         }
         blank = group.low.cpu()[:, None, None].repeat(1, group.length, lm.arch.n_layers)
         self.scores = {restoration: blank.clone() for restoration in restorations}
 
     def _state(self, change: _Change, rows: slice, position: int) -> Float[Tensor, "row d_model"]:
-        kind, layer = change.restoration.kind, change.layers.start
+        kind, layer = change.kind, change.layers.start
         if kind == "state":
             return self.group.per_row(self.group.clean.after[layer][:, position])[rows]
         return self.entries[kind, layer][rows, position - self.start]
@@ -124,7 +125,7 @@ class _Tracer:
         def overrides(layer: int, count: int) -> list[Override]:
             found = []
             for site in SITES:
-                members = [i for i, c in enumerate(batch[:count]) if c.restoration.kind == site and layer in c.layers]
+                members = [i for i, c in enumerate(batch[:count]) if c.kind == site and layer in c.layers]
                 if members:
                     values = self.group.per_row(self.group.clean.outputs[site][layer][:, position])[rows]
                     found.append(Override(site, members, values))
@@ -160,8 +161,8 @@ class _Tracer:
         )
         probability = self.group.mean_probability(self.lm, hidden).cpu()
         for change, values in zip(batch, probability, strict=True):
-            for center in change.centers:
-                self.scores[change.restoration][: len(values), position, center] = values
+            for restoration, center in change.cells:
+                self.scores[restoration][: len(values), position, center] = values
 
 
 @torch.no_grad()
