@@ -31,7 +31,8 @@ def adjusted_keys(
 
     Args:
         weight: λ.
-        solver: `small`, `dense`, or `auto` for whichever system is smaller.
+        solver: `small`, `dense`, or `auto` for whichever system is smaller (the small one of more requests than
+            dimensions is singular but for λ, and loses digits).
         ridge: multiple of C's mean diagonal added to its diagonal.
 
     Raises:
