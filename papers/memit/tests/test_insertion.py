@@ -28,7 +28,9 @@ def _changes(lm, made):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("site", "layers"), [("mlp", (0, 1, 2)), ("mlp", (2,)), ("mlp", (0, 3)), ("attention", (1, 2))])
+@pytest.mark.parametrize(
+    ("site", "layers"), [("mlp", (0, 1, 2)), ("mlp", (2,)), ("mlp", (0, 3)), ("attention", (1, 2))]
+)
 def test_the_joint_edit_is_the_papers(family, site, layers):
     lm, hyperparams, moments = _setting(family, layers, site=site)
     chosen = facts.requests()
