@@ -47,6 +47,8 @@ class TuningSettings:
         n_steps: epochs at most; unlike in ROME's search the last one updates too.
         lr: Adam's learning rate.
         norm_constraint: largest change of any single weight (ε of FT+L), or None.
+        weight_decay: multiple of the weights themselves added to their gradients (torch's Adam, not AdamW), as in
+            MEMIT's FT-W.
         stop_below: an edit whose loss falls below this makes no further update.
         patience: with fresh noise, epochs below that in a row which end the edit; without, the first one does, since
             nothing would change any more.
@@ -56,6 +58,7 @@ class TuningSettings:
     n_steps: int = 25
     lr: float | int = 5e-4
     norm_constraint: float | int | None = None
+    weight_decay: float | int = 0.0
     stop_below: float | int = 0.01
     patience: int = 1
     batch_rows: int = 128
@@ -68,6 +71,8 @@ class TuningSettings:
             raise ConfigError(f"lr is {self.lr}, expected a positive number")
         if self.norm_constraint is not None and not self.norm_constraint > 0:
             raise ConfigError(f"norm_constraint is {self.norm_constraint}, expected a positive number or None")
+        if self.weight_decay < 0:
+            raise ConfigError(f"weight_decay is {self.weight_decay}, expected zero or more")
 
 
 class _Tuned:
@@ -78,7 +83,7 @@ class _Tuned:
     """
 
     def __init__(self, module: nn.Module, problems: int, settings: TuningSettings):
-        self.module, self.bound = module, settings.norm_constraint
+        self.module, self.bound, self.decay = module, settings.norm_constraint, settings.weight_decay
         matrix = module.weight if Architecture.input_first(module) else module.weight.T
         self.originals = [matrix] if module.bias is None else [matrix, module.bias]
         self.parameters = [
@@ -105,7 +110,7 @@ class _Tuned:
         """Move every copy by one step and back into the bounds around the original."""
         steps = zip(self.parameters, self.originals, self.optimisers, gradients, strict=True)
         for parameter, original, optimiser, gradient in steps:
-            optimiser.step_(parameter, gradient)
+            optimiser.step_(parameter, gradient + self.decay * parameter if self.decay else gradient)
             if self.bound is not None:
                 parameter.copy_(parameter.clamp(original - self.bound, original + self.bound))
 
