@@ -27,7 +27,7 @@ def _plain(lm, modules, batches, settings):
     before = [parameter.detach().clone() for parameter in parameters]
     for parameter in parameters:
         parameter.requires_grad_(True)
-    adam = torch.optim.Adam(parameters, lr=settings.lr)
+    adam = torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
     for _ in range(settings.n_steps):
         total = 0.0
         for rows in batches:
@@ -107,6 +107,16 @@ def test_joint_tuning_in_minibatches():
     settings = TuningSettings(n_steps=3, lr=1e-3, batch_rows=2)
     edit = finetune_jointly(lm, [(1, lm.arch.mlp_out(1))], rows, settings=settings)
     _assert_close(_changes(lm, edit), _plain(lm, [lm.arch.mlp_out(1)], [rows[:2], rows[2:4], rows[4:]], settings))
+
+
+def test_weight_decay_is_that_of_torchs_adam():
+    lm = tiny_lm()
+    rows, modules = _rows(lm, 3, count=4), [lm.arch.mlp_in(1), lm.arch.mlp_out(1)]
+    settings = TuningSettings(n_steps=3, lr=1e-3, batch_rows=2, weight_decay=0.3)
+    edit = finetune_jointly(lm, [(1, module) for module in modules], rows, settings=settings)
+    _assert_close(_changes(lm, edit), _plain(lm, modules, [rows[:2], rows[2:]], settings))
+    with pytest.raises(ConfigError, match="weight_decay is -1"):
+        TuningSettings(weight_decay=-1)
 
 
 def test_each_edit_stops_by_itself_and_batches_do_not_matter():
