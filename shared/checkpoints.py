@@ -15,7 +15,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 
 from shared import runtime
-from shared.errors import ModelError
+from shared.errors import ModelError, reported
 from shared.records import write_json
 
 logger = logging.getLogger(__name__)
@@ -89,6 +89,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@reported(logger)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: `hub ID --revision R --out DIR` fetches, `path DIR --out DIR` links."""
     parser = argparse.ArgumentParser(prog="python -m shared.checkpoints", description=__doc__)

@@ -27,7 +27,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared import runtime
-from shared.errors import ConfigError
+from shared.errors import ConfigError, reported
 from shared.layouts import badge, html_page, html_table, markdown_table, number
 from shared.records import atomic_path, write_text
 from shared.settings import read_yaml
@@ -254,6 +254,7 @@ def _escaped(text: Any) -> str:
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+@reported(logger)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: check the claims of the named papers and write the ledger."""
     parser = argparse.ArgumentParser(prog="python -m shared.claims", description=__doc__.split("\n")[0])

@@ -24,7 +24,7 @@ import torch
 
 from shared import runtime
 from shared.editors import Editor, make_editor, registered, takes_of
-from shared.errors import ConfigError, DataError, EditingError
+from shared.errors import ConfigError, DataError, reported
 from shared.evaluate import EvaluationOptions, GenerationOptions, OtherFacts, evaluate_batch, evaluate_single
 from shared.models import LM, load_lm
 from shared.probes import POST, PRE, ProbeRow
@@ -248,14 +248,11 @@ def run(options: argparse.Namespace) -> int:
     return write_jsonl(options.out, (row.to_json() for row in rows))
 
 
+@reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
-    try:
-        count = run(options)
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    count = run(options)
     log.info("%d rows written to %s", count, options.out)
 
 

@@ -4,6 +4,10 @@ Each message says what went wrong, where (file, case, field, layer or rule), wha
 to do next. `EditingError` is the one class a command line needs to catch.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class EditingError(Exception):
     """Base of every error this project raises on purpose."""
@@ -27,3 +31,13 @@ class NumericalError(EditingError):
 
 class MissingDeviceError(EditingError):
     """The device that a run asks for does not exist on this machine."""
+
+
+@contextmanager
+def reported(log: logging.Logger) -> Iterator[None]:
+    """End the program with an `EditingError`'s message and exit code 1; also a decorator of `main`."""
+    try:
+        yield
+    except EditingError as error:
+        log.error("%s", error)
+        raise SystemExit(1) from None

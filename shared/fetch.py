@@ -20,7 +20,7 @@ import requests
 from tqdm import tqdm
 
 from shared import runtime
-from shared.errors import DataError
+from shared.errors import DataError, reported
 from shared.records import atomic_path
 
 logger = logging.getLogger(__name__)
@@ -225,6 +225,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@reported(logger)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: `registry NAME --out FILE` fetches, `local FILE --out FILE` places a file one has."""
     parser = argparse.ArgumentParser(prog="python -m shared.fetch", description=__doc__)

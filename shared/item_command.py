@@ -4,7 +4,6 @@ import argparse
 import html
 import json
 import logging
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from shared.errors import EditingError
+from shared import runtime
+from shared.errors import reported
 from shared.items import add_figure_options, add_table_options, write_figure_item, write_table_item
 from shared.layouts import Layout, html_page, html_table, markdown_table
 from shared.records import atomic_path, write_text
@@ -81,6 +81,7 @@ class Request:
         return [] if self.paper is None else read_reported(self.paper, item)
 
 
+@reported(log)
 def table_main(
     make: Callable[[Request], Table | Listing], description: str, arguments: Sequence[str] | None = None
 ) -> None:
@@ -88,25 +89,18 @@ def table_main(
     parser = _parser(description)
     add_table_options(parser)
     chosen = parser.parse_args(arguments)
-    with_errors(lambda: _write_table(make(_request(chosen, chosen.reported)), chosen))
+    runtime.start_logging()
+    _write_table(make(_request(chosen, chosen.reported)), chosen)
 
 
+@reported(log)
 def figure_main(make: Callable[[Request], Drawing], description: str, arguments: Sequence[str] | None = None) -> None:
     """Read a figure's command line, draw the figure and write its files."""
     parser = _parser(description)
     add_figure_options(parser)
     chosen = parser.parse_args(arguments)
-    with_errors(lambda: _write_figure(make(_request(chosen)), chosen))
-
-
-def with_errors(work: Callable[[], None]) -> None:
-    """Do the work; errors that a user can act on end the program with their message and exit code 1."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s %(levelname)s %(message)s")
-    try:
-        work()
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    runtime.start_logging()
+    _write_figure(make(_request(chosen)), chosen)
 
 
 def _parser(description: str) -> argparse.ArgumentParser:

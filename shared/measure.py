@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from shared import runtime
-from shared.errors import EditingError
+from shared.errors import reported
 from shared.metrics import METRIC_SETS, other_facts_kept, summarise
 from shared.probes import OTHER_FACT, ProbeRow, read_rows
 from shared.records import atomic_path
@@ -63,6 +63,7 @@ def _references(options: argparse.Namespace) -> ReferenceScorer | None:
     return ReferenceScorer.for_cases(cases, read_snippets(options.snippets), vectorizer)
 
 
+@reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m shared.measure", description=__doc__)
@@ -82,13 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("give --idf and --vocabulary together")
     definition = options.metrics or DEFINITIONS[options.dataset]
     runtime.start()
-    try:
-        cases = measure(list(read_rows(options.probes)), definition, _references(options))
-        write_frame(cases, options.per_case, index=True)
-        write_frame(summary_of(cases, definition), options.summary, index=False)
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    cases = measure(list(read_rows(options.probes)), definition, _references(options))
+    write_frame(cases, options.per_case, index=True)
+    write_frame(summary_of(cases, definition), options.summary, index=False)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared import runtime
-from shared.errors import ConfigError
+from shared.errors import ConfigError, reported
 from shared.layouts import badge, html_page, html_table, markdown_table
 from shared.records import write_text
 from shared.settings import read_yaml
@@ -92,6 +92,7 @@ def write_overview(lines: list[list], *, markdown: str | Path, page: str | Path)
     write_text(page, html_page(title, html_table(HEADER, rich)))
 
 
+@reported(logger)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: list the named papers' items with their status."""
     parser = argparse.ArgumentParser(prog="python -m shared.overview", description=__doc__.split("\n")[0])

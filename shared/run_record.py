@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from shared import runtime
-from shared.errors import DataError
+from shared.errors import DataError, reported
 from shared.provenance import REPOSITORY
 from shared.records import read_jsonl, write_json
 
@@ -100,6 +100,7 @@ def job_costs(folder: str | Path) -> dict[str, Any]:
     }
 
 
+@reported(logger)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: write the record of a finished workflow run."""
     parser = argparse.ArgumentParser(prog="python -m shared.run_record", description=__doc__)

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from shared import runtime
 from shared.contexts import END_OF_TEXT, sample_contexts
-from shared.errors import EditingError
+from shared.errors import reported
 from shared.models import load_lm
 from shared.records import write_json
 
 log = logging.getLogger(__name__)
 
 
+@reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m shared.sample_contexts", description=__doc__.split("\n")[0])
@@ -33,14 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, required=True, help="JSON list of templates to write")
     options = parser.parse_args(arguments)
-    try:
-        device = runtime.start(options.threads, options.device)
-        lm = load_lm(options.model, device=device)
-        templates = sample_contexts(lm, options.starts, options.lengths, options.seed, paper=options.paper)
-        write_json(options.out, templates)
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    device = runtime.start(options.threads, options.device)
+    lm = load_lm(options.model, device=device)
+    templates = sample_contexts(lm, options.starts, options.lengths, options.seed, paper=options.paper)
+    write_json(options.out, templates)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pandas as pd
 
 from papers.rome.effects import Traces, category_effects, read_traces, severed_effects, summary
 from shared import runtime
-from shared.errors import EditingError
+from shared.errors import reported
 from shared.measure import PERCENT, write_frame
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ def effects(traces: Traces) -> pd.DataFrame:
     return frame[["kind", "category", "layer", "value", "low", "high", "n"]]
 
 
+@reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m papers.rome.average", description=__doc__)
@@ -41,13 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--numbers", type=Path, required=True, help="CSV to write, the numbers of the paper's text")
     options = parser.parse_args(arguments)
     runtime.start()
-    try:
-        traces = read_traces(options.traces)
-        write_frame(effects(traces), options.effects, index=False)
-        write_frame(summary(traces.rows), options.numbers, index=False)
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    traces = read_traces(options.traces)
+    write_frame(effects(traces), options.effects, index=False)
+    write_frame(summary(traces.rows), options.numbers, index=False)
     log.info("%d of %d facts are known", len(traces.rows), traces.asked)
 
 

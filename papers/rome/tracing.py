@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from shared import runtime
 from shared.effects import predicted_answers
-from shared.errors import DataError, EditingError
+from shared.errors import DataError, reported
 from shared.integrated_gradients import STEPS, integrated_gradients
 from shared.models import LM, load_lm
 from shared.noise import make_noise
@@ -226,17 +226,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
-    try:
-        device = runtime.start(options.threads, options.device)
-        facts = read_known_facts(options.facts)
-        lm = load_lm(options.model, device=device)
-        count = write_jsonl(options.out, _rows(lm, facts, options))
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    device = runtime.start(options.threads, options.device)
+    facts = read_known_facts(options.facts)
+    lm = load_lm(options.model, device=device)
+    count = write_jsonl(options.out, _rows(lm, facts, options))
     log.info("%d facts written to %s", count, options.out)
 
 
