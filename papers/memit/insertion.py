@@ -15,9 +15,11 @@ from papers.memit.hyperparams import MemitHyperparams
 from papers.memit.sites import edited_module
 from papers.memit.solution import adjusted_keys, single_adjusted_keys
 from papers.memit.streams import Text, TextStreams
-from shared.deltas import Edit, WeightDelta
+from shared.deltas import Edit, WeightDelta, applied
+from shared.keys import lookup_states
 from shared.models import LM
 from shared.second_moment import SecondMoments
+from shared.subject_noise import NoiseSource
 from shared.tokens import Prompt
 
 PLAIN = 0
@@ -82,8 +84,11 @@ class _Requests:
             device=lm.device,
         )
         groups = [context for context, _, _ in texts]
+        noises = None if alike else [prompts[owner][context].noise for context, owner, _ in texts]
         self.owners = torch.tensor([owner for _, owner, _ in texts], device=lm.device)
-        self.streams = TextStreams(lm, [text for _, _, text in texts], groups, max_tokens=max_tokens, alike=alike)
+        self.streams = TextStreams(
+            lm, [text for _, _, text in texts], groups, max_tokens=max_tokens, alike=alike, noises=noises
+        )
         plain = self.places[:, PLAIN].contiguous()
         # Rank of each plain text among the plain ones, which `ahead` returns in order.
         self.plain = torch.searchsorted(plain.unique(), plain)
@@ -208,3 +213,32 @@ def insert_each(
         Insertion(tuple(update.single_delta(place) for update in updates), table[:, place, None])
         for place in range(len(prompts))
     ]
+
+
+@torch.no_grad()
+def insert_redrawn(
+    lm: LM,
+    prompts: Sequence[Prompt],
+    target: Float[Tensor, " d_model"],
+    hyperparams: MemitHyperparams,
+    moments: SecondMoments,
+    noise: NoiseSource,
+) -> Insertion:
+    """Find the changes of one single edit whose noise is drawn anew for every pass, as Hase et al. released it.
+
+    At each layer one pass over all contexts gives the key and one over the plain prompt gives h, under the weights
+    edited so far.
+    """
+    count, z_layer = len(hyperparams.layers), hyperparams.z_layer
+    deltas: list[WeightDelta] = []
+    missing = []
+    for place, layer in enumerate(hyperparams.layers):
+        with applied(lm, Edit(tuple(deltas))):
+            keys = mean_keys(lookup_states(lm, noise.corrupt(prompts), keys=[layer]).keys[layer][None])
+            current = lookup_states(lm, noise.corrupt(prompts[:1]), blocks=[z_layer]).blocks[z_layer]
+        adjusted = single_adjusted_keys(keys, moments, layer, hyperparams.update_weight, hyperparams.ridge)
+        share = (target.double() - current.double()) / (count - place)
+        module = lm.arch.name_of(edited_module(lm, layer, hyperparams.site))
+        deltas.append(LayerUpdate(layer, module, keys, current, adjusted, share).single_delta(0))
+        missing.append(_distance(target[None], current))
+    return Insertion(tuple(deltas), torch.stack(missing))

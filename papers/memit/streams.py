@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from shared.deltas import Edit, applied
-from shared.forward import KeyValues, embed, pad_right, run_blocks, token_batches
+from shared.fitting import Row, embed_rows
+from shared.forward import KeyValues, embed, run_blocks, token_batches
 from shared.hooks import capture
 from shared.lean import fused_gelu
 from shared.models import LM
@@ -60,14 +61,23 @@ class TextStreams:
         max_tokens: bound on the padded tokens of one forward pass.
         alike: whether all texts see the same edit, so that common beginnings are computed once. Texts that carry edits
             of their own (`add_each`) share nothing.
+        noises: per text, what is added to its token embeddings, for texts that share nothing; see `Row`.
 
     Memory: d_model numbers per token of all texts' own parts, and d_model + d_mlp more while a layer is being edited.
     """
 
     def __init__(
-        self, lm: LM, texts: Sequence[Text], groups: Sequence[int], *, max_tokens: int = 8192, alike: bool = True
+        self,
+        lm: LM,
+        texts: Sequence[Text],
+        groups: Sequence[int],
+        *,
+        max_tokens: int = 8192,
+        alike: bool = True,
+        noises: Sequence[Tensor | None] | None = None,
     ):
         self._lm, self._alike = lm, alike
+        self._noises = noises or [None] * len(texts)
         self._count = len(texts)
         self._layer = 0
         self._groups = {label: self._group(texts, groups, label, max_tokens) for label in dict.fromkeys(groups)}
@@ -81,12 +91,12 @@ class TextStreams:
         group = _Group([], beginning)
         for batch in token_batches([len(texts[index]) - shared for index in members], max_tokens):
             chosen = [members[place] for place in batch]
-            ids = pad_right([texts[index] for index in chosen], lm.tokenizer.pad_token_id, lm.device)
+            rows = [Row(texts[index], noise=self._noises[index]) for index in chosen]
             group.parts.append(
                 _Part(
                     rows=torch.tensor(chosen, device=lm.device),
                     last=torch.tensor([len(texts[index]) - 1 - shared for index in chosen], device=lm.device),
-                    hidden=embed(lm, ids)[:, shared:],
+                    hidden=embed_rows(lm, rows, [len(row.ids) for row in rows])[:, shared:],
                 )
             )
         return group
