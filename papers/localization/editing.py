@@ -1,0 +1,255 @@
+"""Edit known facts at a grid of layers, for one problem and one editor, and score every edit (§5).
+
+    python -m papers.localization.editing --methods papers.rome.editor --editor rome --problem error_injection \\
+        --layers 0 3 7 --settings '{"kl_factor": 1.0}' --model results/models/world-small --cases counterfact.json \\
+        --moments results/moments/world-small.safetensors --facts facts.jsonl --out edits.jsonl
+
+One line per fact and layer: probabilities of the edit's object on the prompt, its paraphrases and its neighbours,
+before and after, and perplexities of texts about the subject. Every edit is made on the unedited model, and none
+touches its weights while it is scored.
+"""
+
+import argparse
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from papers.localization.clean_run import CleanRun
+from papers.localization.facts import Fact, read_facts, usable
+from papers.localization.loading import add_case_options, load
+from papers.localization.modes import Mode
+from papers.localization.probes import ESSENCE, Probe, ProbeSettings, probes_for
+from papers.localization.problems import Problem, problem_named, request_for
+from papers.localization.scores import perplexity
+from shared.edit_cases import import_methods
+from shared.editors import Editor, make_editor, takes_of
+from shared.errors import ConfigError, DataError, EditingError
+from shared.models import LM
+from shared.records import read_json, write_jsonl
+from shared.requests import Case
+from shared.runs import blocks_of
+from shared.second_moment import SecondMoments
+
+log = logging.getLogger(__name__)
+DIGITS = 10
+
+
+def window_layers(center: int, window: int, n_layers: int) -> list[int]:
+    """Return the layers l − ⌊w/2⌋ … l + ⌈w/2⌉ − 1 of a window, clipped at the ends, as in causal tracing."""
+    half = window // 2
+    return list(range(max(0, center - half), min(n_layers, center - half + window)))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is edited.
+
+    Attributes:
+        label: name of the editor in the rows, e.g. `ft_5`.
+        problem: what the edits are asked to do.
+        layers: central layers.
+        window: layers edited together.
+        make: builds the editor of a window of layers.
+        edit_batch: edits made and scored together; memory grows with it, not with the number of facts.
+        max_tokens: bound on the padded tokens of one forward pass.
+    """
+
+    label: str
+    problem: Problem
+    layers: Sequence[int]
+    window: int
+    make: Callable[[list[int]], Editor]
+    edit_batch: int = 25
+    max_tokens: int = 4096
+
+
+@dataclass
+class _Probed:
+    """Probes of several cases, by case and kind."""
+
+    places: dict[int, dict[str, list[int]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, probes: Sequence[Probe]) -> "_Probed":
+        found = cls()
+        for place, probe in enumerate(probes):
+            found.places.setdefault(probe.case, {}).setdefault(probe.kind, []).append(place)
+        return found
+
+
+def edit_facts(
+    lm: LM, cases: Sequence[Case], facts: Mapping[int, Fact], grid: Grid, settings: ProbeSettings
+) -> Iterator[dict[str, Any]]:
+    """Edit each case at each layer, on its own, and yield one row per layer and case.
+
+    The unedited model runs once over the texts of all `cases`; what it leaves below a window serves all edits there.
+
+    Args:
+        facts: case id → what the unedited model knows.
+        settings: what is asked.
+
+    Memory: the texts' residual streams at every first edited layer, and the edits of `grid.edit_batch` cases.
+    """
+    windows = {layer: window_layers(layer, grid.window, lm.arch.n_layers) for layer in grid.layers}
+    requests = {case.case_id: request_for(grid.problem, case, facts[case.case_id].noised_answer) for case in cases}
+    probes = [
+        probe
+        for case in cases
+        for probe in probes_for(
+            lm, case, grid.problem, requests[case.case_id].target_new, facts[case.case_id], settings
+        )
+    ]
+    run = CleanRun(lm, probes, [window[0] for window in windows.values()], grid.max_tokens)
+    probed = _Probed.of(probes)
+    for layer, window in windows.items():
+        editor = grid.make(window)
+        for first in range(0, len(cases), grid.edit_batch):
+            batch = [case.case_id for case in cases[first : first + grid.edit_batch]]
+            edits = dict(zip(batch, editor.edit_each(lm, [requests[case] for case in batch]), strict=True))
+            after = run.edited(window[0], edits)
+            for case in batch:
+                places = probed.places[case]
+                yield {
+                    "case_id": case,
+                    "problem": grid.problem.key,
+                    "editor": grid.label,
+                    "layer": layer,
+                    "n_layers": len(window),
+                    "target": requests[case].target_new,
+                    "before": _measured(probes, places, run.before),
+                    "after": _measured(probes, places, after),
+                    "edit": {name: _short(value) for name, value in edits[case].info.items()},
+                }
+
+
+def _measured(
+    probes: Sequence[Probe], places: Mapping[str, list[int]], scores: Sequence[float] | Mapping[int, float]
+) -> dict[str, list[float]]:
+    """Return probabilities by kind of probe, and perplexities of texts about the subject."""
+    found = {}
+    for kind, of_kind in places.items():
+        if kind == ESSENCE:
+            values = [perplexity(scores[place], len(probes[place].row.tokens) + 1) for place in of_kind]
+        else:
+            values = [math.exp(scores[place]) for place in of_kind]
+        found[kind] = [_short(value) for value in values]
+    return found
+
+
+def _short(value: float | int | str) -> float | int | str:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def editor_maker(
+    method: str,
+    settings: Mapping[str, Any],
+    problem: Problem,
+    mode: Mode,
+    noise: float,
+    *,
+    moments: SecondMoments | None = None,
+    contexts: Sequence[str] | None = None,
+) -> Callable[[list[int]], Editor]:
+    """Return a function that builds an editor for a window of layers and a problem.
+
+    Args:
+        method: registered name.
+        settings: the method's own; `subject_noise` is added where the problem corrupts subjects.
+        noise: standard deviation of that noise.
+        moments, contexts: handed over if the method takes them.
+
+    Raises:
+        ConfigError: the method is unknown, or refuses a setting.
+    """
+    takes = takes_of(method)
+    given: dict[str, Any] = {"objective": problem.objective, **settings}
+    if problem.corrupted:
+        own = given.pop("subject_noise", {})
+        given["subject_noise"] = {"scale": noise, "redrawn": mode.noise == "misplaced", **own}
+    if "moments" in takes:
+        given["moments"] = moments
+    if "contexts" in takes and contexts is not None:
+        given["contexts"] = contexts
+    return lambda layers: make_editor(method, layers=layers, **given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m papers.localization.editing", description=__doc__.split("\n")[0])
+    add_case_options(parser)
+    parser.add_argument("--facts", type=Path, required=True, help="facts.jsonl of papers.localization.selection")
+    parser.add_argument("--problem", required=True, help="error_injection, tracing_reversal, fact_erasure, ...")
+    parser.add_argument("--methods", nargs="*", default=[], metavar="MODULE", help="modules that register editors")
+    parser.add_argument("--editor", required=True, help="registered name of the method")
+    parser.add_argument("--label", help="its name in the rows (default: the registered one)")
+    parser.add_argument("--settings", type=_json, default={}, help="JSON object, or a file of one: its settings")
+    parser.add_argument("--layers", type=int, nargs="+", required=True, help="central layers, from 0")
+    parser.add_argument("--window", type=int, default=1, help="layers edited together (default: 1)")
+    parser.add_argument("--moments", type=Path, help="second moments of keys, made by python -m shared.moments")
+    parser.add_argument("--contexts", type=Path, help="context templates, made by python -m shared.sample_contexts")
+    parser.add_argument("--paraphrases", type=int, help="paraphrases asked at most (default: all)")
+    parser.add_argument("--neighbors", type=int, help="neighbours asked at most (default: all)")
+    parser.add_argument("--essence-texts", type=int, default=5, help="texts about the subject scored (default: 5)")
+    parser.add_argument("--edit-batch", type=int, default=25, help="edits made and scored together (default: 25)")
+    parser.add_argument("--max-tokens", type=int, default=4096, help="padded tokens of one forward pass")
+    parser.add_argument("--out", type=Path, required=True, help="edits.jsonl to write")
+    return parser
+
+
+def _json(text: str) -> dict[str, Any]:
+    return json.loads(text) if text.lstrip().startswith("{") else read_json(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Edit as the command line says and return the number of rows written."""
+    import_methods(["papers.localization.tuning", *options.methods], [options.editor])
+    loaded, problem = load(options), problem_named(options.problem)
+    facts = {fact.case_id: fact for fact in read_facts(options.facts) if usable(fact, loaded.mode, problem)}
+    cases = [case for case in loaded.cases if case.case_id in facts]
+    if not cases:
+        raise DataError(f"{options.facts}: no fact of {options.cases} can be edited; the model knows none of them")
+    _check_layers(options.layers, loaded.lm.arch.n_layers)
+    maker = editor_maker(
+        options.editor,
+        options.settings,
+        problem,
+        loaded.mode,
+        loaded.noise,
+        moments=SecondMoments.load(options.moments) if options.moments else None,
+        contexts=read_json(options.contexts) if options.contexts else None,
+    )
+    label = options.label or options.editor
+    grid = Grid(label, problem, options.layers, options.window, maker, options.edit_batch, options.max_tokens)
+    asked = ProbeSettings(loaded.mode, loaded.noise, options.paraphrases, options.neighbors, options.essence_texts)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for block in tqdm(blocks_of(cases, options.shard, options.block), unit="block", disable=None):
+            yield from edit_facts(loaded.lm, block, facts, grid, asked)
+
+    return write_jsonl(options.out, rows())
+
+
+def _check_layers(layers: Sequence[int], n_layers: int) -> None:
+    wrong = [layer for layer in layers if not 0 <= layer < n_layers]
+    if wrong:
+        raise ConfigError(f"--layers {wrong} do not exist, the model has 0..{n_layers - 1}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    options = _parser().parse_args(arguments)
+    try:
+        count = run(options)
+    except EditingError as error:
+        log.error("%s", error)
+        raise SystemExit(1) from None
+    log.info("%d rows written to %s", count, options.out)
+
+
+if __name__ == "__main__":
+    main()
