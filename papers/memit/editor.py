@@ -10,9 +10,9 @@ import torch
 
 from papers.memit.conflicts import refuse_conflicts
 from papers.memit.hyperparams import MemitHyperparams
-from papers.memit.insertion import Insertion, insert_each, insert_together
-from papers.memit.stored_targets import StoredTargets, Target, made_from
-from papers.memit.targets import Wanted, search_targets, wanted_targets
+from papers.memit.insertion import Insertion, insert_each, insert_redrawn, insert_together
+from papers.memit.stored_targets import StoredTargets, made_from
+from papers.memit.targets import Target, Wanted, search_targets, values_of, wanted_targets
 from shared.contexts import in_contexts, sample_contexts
 from shared.deltas import Edit
 from shared.editors import register
@@ -21,6 +21,7 @@ from shared.models import LM
 from shared.moments import digests
 from shared.requests import EditRequest
 from shared.second_moment import SecondMoments, require_size
+from shared.subject_noise import NoiseSource, corrupted, noise_sources
 from shared.tokens import Prompt
 
 # First words of the sampled contexts (code `get_context_templates`).
@@ -94,12 +95,18 @@ class MemitEditor:
             require_size(lm, self._moments, self.hyperparams.layers)
         return self._moments
 
-    def _targets(self, lm: LM, wanted: Sequence[Wanted], prompts: Sequence[Sequence[Prompt]]) -> list[Target]:
+    def _targets(
+        self,
+        lm: LM,
+        wanted: Sequence[Wanted],
+        prompts: Sequence[Sequence[Prompt]],
+        noises: Sequence[NoiseSource | None] | None = None,
+    ) -> list[Target]:
         """Return the z vectors that are wanted: the stored ones if there are files, else by searching."""
         if self._stored is not None:
             self._stored.require(made_from(lm, self.hyperparams, self.contexts(lm)))
             return [self._stored.find(one) for one in wanted]
-        found = search_targets(lm, wanted, prompts, self.hyperparams, self.max_tokens)
+        found = search_targets(lm, wanted, prompts, self.hyperparams, self.max_tokens, noises)
         return [Target.of(result) for result in found]
 
     def _prepare(self, lm: LM, requests: Sequence[EditRequest]) -> tuple[list[list[Prompt]], SecondMoments]:
@@ -114,14 +121,15 @@ class MemitEditor:
         Raises:
             DataError: two requests want different objects of one fact, or a stored target is missing.
         """
+        if self.hyperparams.subject_noise is not None:
+            raise ConfigError("MEMIT corrupts subjects in single edits only: leave subject_noise out, or edit each")
         if self._refuses:
             refuse_conflicts(requests)
         prompts, moments = self._prepare(lm, requests)
         began = perf_counter()
         wanted = wanted_targets(requests, self.hyperparams.repeats)
         found = self._targets(lm, wanted, prompts)
-        value_of = {place: target.value for one, target in zip(wanted, found, strict=True) for place in one.places}
-        values = torch.stack([value_of[place] for place in range(len(requests))]).to(lm.device)
+        values = values_of(lm, wanted, found, prompts, self.hyperparams.z_layer, self.max_tokens)
         searched = perf_counter()
         made = insert_together(lm, prompts, values, self.hyperparams, moments, max_tokens=self.max_tokens)
         info = _search_info(found) | _insertion_info(made)
@@ -133,7 +141,11 @@ class MemitEditor:
         if self.hyperparams.site != "mlp":
             return [self.edit(lm, [request]) for request in requests]
         prompts, moments = self._prepare(lm, requests)
-        found = self._targets(lm, wanted_targets(requests), prompts)
+        noises = noise_sources(self.hyperparams.subject_noise, prompts, lm.arch.d_model)
+        prompts = corrupted(prompts, noises)
+        found = self._targets(lm, wanted_targets(requests), prompts, noises)
+        if self.hyperparams.subject_noise is not None and self.hyperparams.subject_noise.redrawn:
+            return [self._edit_redrawn(lm, *own, moments) for own in zip(prompts, found, noises, strict=True)]
         edits = []
         for batch in _runs([sum(len(prompt.ids) for prompt in contexts) for contexts in prompts], self.max_tokens):
             wanted = torch.stack([found[place].value for place in batch]).to(lm.device)
@@ -144,6 +156,12 @@ class MemitEditor:
                 for place, own in zip(batch, made, strict=True)
             ]
         return edits
+
+    def _edit_redrawn(
+        self, lm: LM, prompts: Sequence[Prompt], found: Target, noise: NoiseSource, moments: SecondMoments
+    ) -> Edit:
+        made = insert_redrawn(lm, prompts, found.value.to(lm.device), self.hyperparams, moments, noise)
+        return Edit(made.deltas, _search_info([found]) | _insertion_info(made))
 
 
 def _runs(sizes: Sequence[int], most: int) -> Iterator[range]:

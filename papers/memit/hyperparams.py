@@ -1,11 +1,13 @@
 """Settings of MEMIT; the values that its authors used per model stand in config.yaml."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from shared.errors import ConfigError
+from shared.fitting import OBJECTIVES
 from shared.optimise import VectorSettings
+from shared.subject_noise import SubjectNoise
 from shared.tokens import FactToken
 
 Solver = Literal["auto", "small", "dense"]
@@ -34,10 +36,13 @@ class MemitHyperparams:
         solver: how the normal equation is solved: `small` over the requests, `dense` over the keys' dimensions, or
             `auto`, whichever is smaller; the results are equal.
         site: which output projection is edited: the MLP's, or the attention's (Figure 12).
-        repeats: requests whose texts agree up to the end of the subject have one key, which least squares can move to
-            the mean of their z only. `separate`: each has its own z (the paper); `joint`: they share one, searched for
-            the mean of their losses.
+        repeats: requests about one subject have one key, or nearly, which least squares can move to the mean of their
+            z only. `separate`: each has its own z (the paper, whose data hardly repeat a subject); `joint`: they share
+            one δ, searched for the mean of their losses.
         ridge: multiple of C's mean diagonal added before solving; the authors add none.
+        objective: `maximise` the probability of the target, or `minimise` it without stopping early (Fact Erasure of
+            Hase et al. 2023, arXiv:2301.04213, §5); for single edits.
+        subject_noise: corrupts the subject while a single edit is made (their Fact Forcing), see `SubjectNoise`.
     """
 
     layers: Sequence[int]
@@ -53,9 +58,12 @@ class MemitHyperparams:
     site: str = "mlp"
     repeats: str = "separate"
     ridge: float | int = 0.0
+    objective: str = "maximise"
+    subject_noise: SubjectNoise | Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "subject_noise", SubjectNoise.of(self.subject_noise))
         if not self.layers or any(not isinstance(layer, int) or layer < 0 for layer in self.layers):
             raise ConfigError(f"layers is {self.layers}, expected one or more layer numbers from 0")
         if list(self.layers) != sorted(set(self.layers)):
@@ -64,10 +72,11 @@ class MemitHyperparams:
             raise ConfigError(f"update_weight is {self.update_weight}, expected a positive number")
         if self.ridge < 0:
             raise ConfigError(f"ridge is {self.ridge}, expected zero or more")
-        choices = {"fact_token": FactToken, "solver": Solver, "site": Site, "repeats": Repeats}
+        kinds = {"fact_token": FactToken, "solver": Solver, "site": Site, "repeats": Repeats}
+        choices = {name: get_args(kind) for name, kind in kinds.items()} | {"objective": tuple(OBJECTIVES)}
         for name, allowed in choices.items():
-            if getattr(self, name) not in get_args(allowed):
-                raise ConfigError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(get_args(allowed))}")
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
         self.search()
 
     @property
@@ -77,11 +86,12 @@ class MemitHyperparams:
 
     def search(self) -> VectorSettings:
         """Return the settings of the search for z."""
+        # Unlike ROME's, their search for z makes no update after the last pass when it erases.
         return VectorSettings(
             n_steps=self.n_steps,
             lr=self.lr,
             weight_decay=self.weight_decay,
             kl_factor=self.kl_factor,
             clamp_norm_factor=self.clamp_norm_factor,
-            stop_below=self.stop_below,
+            stop_below=0.0 if self.objective == "minimise" else self.stop_below,
         )

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from papers.memit.hyperparams import MemitHyperparams
-from papers.memit.stored_targets import StoredTargets, Target, made_from
-from papers.memit.targets import search_targets, wanted_targets
+from papers.memit.stored_targets import StoredTargets, made_from
+from papers.memit.targets import Target, search_targets, wanted_targets
 from shared import runtime
 from shared.contexts import in_contexts
 from shared.edit_cases import DATASETS

@@ -8,46 +8,21 @@ refused for anything else; each vector is found by its requests' case ids and by
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import torch
-from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from papers.memit.hyperparams import MemitHyperparams
-from papers.memit.targets import Wanted
+from papers.memit.targets import Target, Wanted
 from shared.errors import DataError
 from shared.models import LM
 from shared.moments import digests
-from shared.optimise import VectorResult
 from shared.records import write_tensors
 
 _DIGESTS: WeakKeyDictionary = WeakKeyDictionary()
-
-
-@dataclass(frozen=True)
-class Target:
-    """One z with what is worth knowing of its search.
-
-    Attributes:
-        value: z = h + δ.
-        initial: h, the state before the edit.
-        n_forward: forward passes made.
-        loss: total loss at the last of them (nats).
-    """
-
-    value: Float[Tensor, " d_model"]
-    initial: Float[Tensor, " d_model"]
-    n_forward: int
-    loss: float
-
-    @classmethod
-    def of(cls, result: VectorResult) -> "Target":
-        """Return what is kept of a search."""
-        return cls(result.value, result.initial, len(result.terms), float(result.terms[-1, 0]))
 
 
 def made_from(lm: LM, hyperparams: MemitHyperparams, contexts: Sequence[str]) -> dict[str, str]:
@@ -57,7 +32,9 @@ def made_from(lm: LM, hyperparams: MemitHyperparams, contexts: Sequence[str]) ->
     """
     if lm.model not in _DIGESTS:
         _DIGESTS[lm.model] = digests(lm)
-    settings = asdict(hyperparams.search()) | {"fact_token": hyperparams.fact_token}
+    settings = asdict(hyperparams.search()) | {
+        name: str(getattr(hyperparams, name)) for name in ("fact_token", "objective", "subject_noise")
+    }
     return _DIGESTS[lm.model] | {
         "z_layer": str(hyperparams.z_layer),
         "settings": json.dumps(settings, sort_keys=True, default=float),

@@ -9,13 +9,14 @@ from papers.memit import search
 from papers.memit.editor import MemitEditor
 from papers.memit.hyperparams import MemitHyperparams
 from papers.memit.stored_targets import StoredTargets
-from papers.memit.targets import search_targets, target_problem, wanted_targets
+from papers.memit.targets import Target, search_targets, target_problem, values_of, wanted_targets
 from papers.memit.tests import facts
 from papers.memit.tests.golden import relative
 from papers.memit.tests.oracle import search_one
 from shared.deltas import applied
 from shared.editors import make_editor, takes_of
 from shared.errors import ConfigError, DataError, ModelError
+from shared.keys import lookup_states
 from shared.records import write_json
 from shared.second_moment import SecondMoments
 from shared.tests.tiny import FAMILIES, tiny_lm
@@ -146,6 +147,19 @@ def test_requests_of_one_key_can_share_a_target():
     torch.testing.assert_close(joint[1].delta, separate[1].delta, rtol=1e-4, atol=1e-5)
     info = _editor(lm, repeats="joint").edit(lm, requests).info
     assert (info["n_requests"], info["n_targets"]) == (4, 3)
+
+
+def test_requests_that_share_a_change_have_their_own_targets():
+    lm, requests = tiny_lm(), facts.requests()
+    requests[3] = requests[3].model_copy(update={"prompt": "The piano of {} is"})
+    prompts, wanted = facts.prompts(lm, requests), wanted_targets(requests, "joint")
+    results = search_targets(lm, wanted, prompts, MemitHyperparams(LAYERS, 1, **SEARCH))
+    found = [Target.of(result) for result in results]
+    values = values_of(lm, wanted, found, prompts, LAYERS[-1])
+    before = lookup_states(lm, [contexts[0] for contexts in prompts], blocks=[LAYERS[-1]]).blocks[LAYERS[-1]]
+    moved = values - before
+    torch.testing.assert_close(moved[3], moved[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(moved[1], results[1].delta, rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture
