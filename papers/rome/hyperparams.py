@@ -1,8 +1,8 @@
 """Settings of ROME; the values that its authors used per model stand in config.yaml."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from shared.errors import ConfigError
 from shared.fitting import OBJECTIVES
@@ -51,7 +51,7 @@ class RomeHyperparams:
     mom2_adjustment: bool = True
     ridge: float | int = 0.0
     objective: str = "maximise"
-    subject_noise: SubjectNoise | None = None
+    subject_noise: SubjectNoise | Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
