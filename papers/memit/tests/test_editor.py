@@ -138,7 +138,7 @@ def test_requests_of_one_key_can_share_a_target():
     prompts = facts.prompts(lm, requests)
     problem = target_problem(lm, wanted[0], [prompts[0], prompts[3]], "subject_last")
     assert len(problem.rows) == 2 * len(facts.CONTEXTS)
-    settings = MemitHyperparams(LAYERS, 1, n_steps=6, lr=0.01)
+    settings = MemitHyperparams(LAYERS, 1, n_steps=6, lr=0.01, weight_decay=0, kl_factor=0)
     joint = search_targets(lm, wanted, prompts, settings)
     separate = search_targets(lm, wanted_targets(requests), prompts, settings)
     fits = [float(separate[place].terms[0, 1]) for place in (0, 3)]
