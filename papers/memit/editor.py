@@ -141,10 +141,12 @@ class MemitEditor:
         if self.hyperparams.site != "mlp":
             return [self.edit(lm, [request]) for request in requests]
         prompts, moments = self._prepare(lm, requests)
-        noises = noise_sources(self.hyperparams.subject_noise, prompts, lm.arch.d_model)
-        prompts = corrupted(prompts, noises)
+        noise = self.hyperparams.subject_noise
+        noises = noise_sources(noise, prompts, lm.arch.d_model)
+        redrawn = noise is not None and noise.redrawn
+        prompts = prompts if redrawn else corrupted(prompts, noises)
         found = self._targets(lm, wanted_targets(requests), prompts, noises)
-        if self.hyperparams.subject_noise is not None and self.hyperparams.subject_noise.redrawn:
+        if redrawn:
             return [self._edit_redrawn(lm, *own, moments) for own in zip(prompts, found, noises, strict=True)]
         edits = []
         for batch in _runs([sum(len(prompt.ids) for prompt in contexts) for contexts in prompts], self.max_tokens):
