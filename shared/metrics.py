@@ -126,6 +126,36 @@ def _reference_scores(texts: pd.DataFrame, references: ReferenceScorer) -> pd.Da
     return pd.DataFrame({"reference_score": scores}, index=ordered.index)
 
 
+def memit(rows: Iterable[ProbeRow], references: ReferenceScorer | None = None) -> pd.DataFrame:
+    """Return ROME's CounterFact metrics with the accuracies that MEMIT adds (Meng et al. 2023, arXiv:2210.07229).
+
+    A prompt is answered right if every token of the wanted object is the most probable one, teacher forced (the
+    authors' `*_prompts_correct`): the new object on the rewrite prompt (`efficacy_accuracy`, EA) and on paraphrases
+    (`paraphrase_accuracy`, PA), the true one on neighborhood prompts (`neighborhood_accuracy`, NA).
+
+    Args and returns: as for `rome`.
+    """
+    rows = list(rows)
+    frame = probe_frame(rows)
+    frame = frame.assign(right_new=frame.accuracy_new == 1, right_true=frame.accuracy_true == 1)
+    wanted = (
+        ("rewrite", "efficacy", "new"),
+        ("paraphrase", "paraphrase", "new"),
+        ("neighborhood", "neighborhood", "true"),
+    )
+    parts = [
+        _per_case(
+            frame,
+            kind,
+            lambda chosen, name=name, side=side: {
+                f"{name}_accuracy": chosen[f"right_{side}"].astype(float).mask(chosen[f"accuracy_{side}"].isna())
+            },
+        )
+        for kind, name, side in wanted
+    ]
+    return rome(rows, references).join(_join(parts, frame))
+
+
 def zsre_rome(rows: Iterable[ProbeRow]) -> pd.DataFrame:
     """Return the zsRE accuracies of each case as ROME and MEMIT compute them (ROME, §3.2; authors' evaluation code).
 
@@ -198,6 +228,7 @@ class MetricSet:
 
 METRIC_SETS = {
     "rome": MetricSet(rome, ("efficacy_score", "paraphrase_score", "neighborhood_score"), compares_texts=True),
+    "memit": MetricSet(memit, ("efficacy_score", "paraphrase_score", "neighborhood_score"), compares_texts=True),
     "zsre_rome": MetricSet(zsre_rome, ("efficacy_accuracy", "paraphrase_accuracy", "specificity_accuracy")),
     "other_facts_kept": MetricSet(other_facts_kept),
 }

@@ -169,6 +169,19 @@ class Architecture:
         """Return the projections to queries, keys and values of block `layer` (one fused module or three)."""
         return [attrgetter(path)(self.block(layer)) for path in self.layout.attention_in]
 
+    def attention_out(self, layer: int) -> nn.Module:
+        """Return the output projection of block `layer`'s attention: its one linear map besides `attention_in`.
+
+        Raises:
+            ModelError: the attention has none, or several.
+        """
+        inputs = {id(module) for module in self.attention_in(layer)}
+        linear = [module for module in self.attention(layer).modules() if isinstance(module, nn.Linear | Conv1D)]
+        outputs = [module for module in linear if id(module) not in inputs]
+        if len(outputs) != 1:
+            raise ModelError(f"layer {layer}: the attention has {len(outputs)} output projections, expected one")
+        return outputs[0]
+
     def name_of(self, module: nn.Module) -> str:
         """Return the dotted name of `module` inside the model, e.g. `transformer.h.3.mlp.c_proj`."""
         return self._names[id(module)]

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from shared.errors import ConfigError, DataError, EditingError
 from shared.forward import embed, pad_right, run_blocks, token_batches
 from shared.hooks import capture
-from shared.models import LM, load_lm
+from shared.models import LM, Architecture, load_lm
 from shared.runtime import start
 from shared.second_moment import SecondMoments
 from shared.tokens import encode
@@ -32,6 +32,7 @@ __all__ = ["SecondMoments", "collect", "digests", "main"]
 log = logging.getLogger(__name__)
 DOCUMENTS_PER_READ = 512
 PRODUCT_TYPES = {"float32": torch.float32, "float64": torch.float64}
+SITES = {"mlp": Architecture.mlp_out, "attention": Architecture.attention_out}
 
 
 def digests(lm: LM) -> dict[str, str]:
@@ -96,17 +97,19 @@ def collect(
     shard: tuple[int, int] = (0, 1),
     precision: str = "float32",
     max_tokens: int = 4096,
+    site: str = "mlp",
 ) -> SecondMoments:
     """Sum k kᵀ over every token of the corpus, for all `layers` in one pass (§3.1 and App. E.5 of ROME).
 
     Args:
         corpus: UTF-8 text, one document per line; empty lines are skipped.
-        layers: layers whose down-projection inputs are the keys.
+        layers: layers whose output projections' inputs are the keys.
         max_documents: how many documents to read (all shards together), or None for all.
         max_length: tokens kept of each document; the model's positions if absent.
         shard: (index, total): which part of the documents this call takes.
         precision: type in which a batch's product is formed; sums are float64 in any case.
         max_tokens: bound on the padded tokens of one forward pass.
+        site: which output projections, the MLPs' (`mlp`) or the attentions' (`attention`).
 
     Returns:
         the sums. They do not depend on the number of shards beyond rounding (1e-7 relative at float32).
@@ -120,11 +123,13 @@ def collect(
         raise ConfigError(f"max_length is {limit}, expected 1..{lm.arch.n_positions} (the model's positions)")
     if precision not in PRODUCT_TYPES:
         raise ConfigError(f"precision {precision!r} is unknown; choose one of {', '.join(PRODUCT_TYPES)}")
+    if site not in SITES:
+        raise ConfigError(f"site {site!r} is unknown; choose one of {', '.join(SITES)}")
     digest, lines = _scan(corpus)
     wanted = _choose(lines, max_documents, shard)
-    sites = {str(layer): lm.arch.mlp_out(layer) for layer in layers}
-    width = lm.arch.d_mlp
-    sums = {layer: torch.zeros(width, width, dtype=torch.float64, device=lm.device) for layer in layers}
+    sites = {str(layer): SITES[site](lm.arch, layer) for layer in layers}
+    widths = {layer: lm.arch.in_features(sites[str(layer)]) for layer in layers}
+    sums = {layer: torch.zeros(size, size, dtype=torch.float64, device=lm.device) for layer, size in widths.items()}
     count = 0
     bar = tqdm(total=lines if wanted is None else len(wanted), disable=not sys.stderr.isatty(), unit="doc")
     stream = _documents(corpus, wanted)
@@ -147,6 +152,7 @@ def collect(
         "max_documents": "all" if max_documents is None else str(max_documents),
         "max_length": str(limit),
         "precision": precision,
+        **({} if site == "mlp" else {"site": site}),
     }
     if not count:
         raise DataError(f"{corpus}: no document with a token in shard {shard[0]}/{shard[1]} of {lines} lines")
@@ -183,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--shard", type=_shard, default=(0, 1), metavar="I/N", help="take every N-th document")
     run.add_argument("--precision", choices=sorted(PRODUCT_TYPES), default="float32", help="type of a batch's product")
     run.add_argument("--max-tokens", type=int, default=4096, help="padded tokens per forward pass")
+    run.add_argument("--site", choices=sorted(SITES), default="mlp", help="whose output projections' inputs are keys")
     run.add_argument("--threads", type=int, default=1)
     run.add_argument("--device", default="cpu")
     join = commands.add_parser("merge", help="add the sums of disjoint shards")
@@ -213,6 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 shard=options.shard,
                 precision=options.precision,
                 max_tokens=options.max_tokens,
+                site=options.site,
             )
         moments.save(options.out)
     except EditingError as error:

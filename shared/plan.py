@@ -104,6 +104,10 @@ class RunPlan:
         """Return the file of a run's dataset."""
         return f"<results>/data/{self.dataset(wildcards)}.json"
 
+    def edit_inputs(self, wildcards: Any) -> dict[str, Any]:
+        """Return further files that a run's variants read, by input name; none unless a paper's plan says so."""
+        return {}
+
     def other_facts(self, wildcards: Any) -> dict[str, str]:
         """Return the fact book, where a run asks for other facts and the data have one."""
         wanted = self._run(wildcards).get("other_facts", False) and "facts.json" in self._config["run"]["data"]

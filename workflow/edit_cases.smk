@@ -44,6 +44,7 @@ rule sample_contexts:
 rule edit_cases:
     input:
         unpack(PLAN.other_facts),
+        unpack(PLAN.edit_inputs),
         card="<results>/models/{model}/card.json",
         moments="<results>/moments/{model}.safetensors",
         contexts=PLAN.context_files,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from shared.errors import ConfigError, DataError
-from shared.metrics import GROUP, METRIC_SETS, other_facts_kept, probe_frame, rome, summarise, zsre_rome
+from shared.metrics import GROUP, METRIC_SETS, memit, other_facts_kept, probe_frame, rome, summarise, zsre_rome
 from shared.probes import ProbeRow
 from shared.text_metrics import ReferenceScorer, fit_vectorizer, generation_entropy
 
@@ -48,6 +48,26 @@ def test_rome_by_hand():
     assert cases.paraphrase_magnitude.tolist() == pytest.approx([(0.375 - 0.125) / 2, 0.25])
     assert cases.neighborhood_score.tolist() == [0.5, 1]
     assert cases.neighborhood_magnitude.tolist() == pytest.approx([0.375 / 2, 0.125])
+
+
+def test_memit_adds_whether_all_tokens_are_right():
+    rows = [
+        *CASES,
+        answered(3, "rewrite", 0, (True, True), column="correct_new"),
+        answered(3, "paraphrase", 0, (True, False), column="correct_new"),
+        answered(3, "paraphrase", 1, (True,), column="correct_new"),
+        answered(3, "neighborhood", 0, (True,)),
+        answered(3, "neighborhood", 1, (False,)),
+        answered(3, "neighborhood", 2, (False, True)),
+    ]
+    cases = memit(rows)
+    assert cases.drop(columns=[name for name in cases if name.endswith("accuracy")]).equals(rome(rows))
+    third = cases.loc[("rome", "post", "single", 0, 3)]
+    assert (third.efficacy_accuracy, third.paraphrase_accuracy) == (1, 0.5)
+    assert third.neighborhood_accuracy == pytest.approx(1 / 3)
+    assert np.isnan(cases.loc[("rome", "post", "single", 0, 1)].efficacy_accuracy)
+    summary = summarise(cases, "memit").set_index("metric")
+    assert summary.loc["score", "mean"] == summarise(rome(rows), "rome").set_index("metric").loc["score", "mean"]
 
 
 def test_summary_is_the_mean_of_case_means_and_score_their_harmonic_mean():
@@ -157,7 +177,7 @@ def test_order_of_rows_changes_nothing():
 
 
 def test_unknown_definition():
-    with pytest.raises(ConfigError, match="'mend' is unknown; choose one of rome, zsre_rome"):
+    with pytest.raises(ConfigError, match="'mend' is unknown; choose one of rome, memit, zsre_rome"):
         summarise(rome(CASES), "mend")
     assert set(METRIC_SETS) >= {"rome", "zsre_rome"}
     assert summarise(rome(CASES), "rome").columns[: len(GROUP)].tolist() == GROUP

@@ -13,7 +13,7 @@ from shared.hooks import capture
 from shared.models import load_lm
 from shared.moments import collect, digests, main
 from shared.second_moment import SecondMoments, require_size, unit_rows
-from shared.tests.tiny import TEXTS, tiny_lm
+from shared.tests.tiny import FAMILIES, TEXTS, tiny_lm
 from shared.tokens import encode
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
@@ -50,6 +50,25 @@ def test_every_token_of_every_document_counts_and_long_ones_are_cut(corpus):
     assert moments.count == count
     torch.testing.assert_close(moments.sums[2], total, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(moments.moment(2), total / count, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_keys_of_the_attentions_output_projection(family, corpus):
+    lm = tiny_lm(family)
+    moments = collect(lm, corpus, [1], site="attention")
+    ids = torch.tensor([encode(lm, TEXTS[0])])
+    names = {"gpt2": "c_proj", "gptj": "out_proj", "gpt_neox": "dense", "llama": "o_proj"}
+    module = getattr(lm.arch.attention(1), names[family])
+    with torch.no_grad(), capture({"key": module}, inputs=True) as seen:
+        run_blocks(lm, embed(lm, ids), range(2))
+    assert moments.sums[1].shape == (seen["key"].shape[-1],) * 2
+    assert moments.made_from["site"] == "attention"
+    alone = corpus.with_name("one.txt")
+    alone.write_text(TEXTS[0] + "\n")
+    one = collect(lm, alone, [1], site="attention").sums[1]
+    torch.testing.assert_close(one, (seen["key"][0].T @ seen["key"][0]).double(), rtol=1e-5, atol=1e-5)
+    with pytest.raises(ConfigError, match="'embedding' is unknown"):
+        collect(lm, corpus, [1], site="embedding")
 
 
 def test_shards_and_batches_do_not_change_the_sums(corpus):
