@@ -5,7 +5,7 @@ import json
 import pytest
 from safetensors.torch import load_file
 
-from papers.rome.baselines import tuning_row
+import papers.rome.baselines  # noqa: F401 (registers its methods)
 from papers.rome.tests import golden
 from papers.rome.tests.golden import relative
 from papers.rome.tests.oracle import tune_one
@@ -14,6 +14,7 @@ from shared.editors import make_editor
 from shared.errors import ConfigError
 from shared.scoring import score_targets
 from shared.tokens import encode, fill, target_ids
+from shared.tuning_editor import tuning_row
 
 CASES = (0, 2)
 
