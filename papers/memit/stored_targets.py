@@ -2,7 +2,8 @@
 
 A z depends on the unedited model and on nothing that happens to other requests, so all sizes of a scaling curve, all
 weights λ and all sets of layers that end at the same layer share them. A file says what it was made from, and is
-refused for anything else; each vector is found by its requests' case ids and by the digest of their texts.
+refused for anything else; each vector is found by the digest of its requests' subjects, prompts and new objects, so
+that a request has the same z in whatever set and under whatever number it comes.
 """
 
 import hashlib
@@ -49,13 +50,13 @@ class StoredTargets:
         made_from: what they depend on besides, see the function of this name.
     """
 
-    def __init__(self, source: Mapping[str, str], targets: Mapping[str, tuple[str, Target]]):
+    def __init__(self, source: Mapping[str, str], targets: Mapping[str, Target]):
         self.made_from, self._targets = dict(source), dict(targets)
 
     @classmethod
     def of(cls, source: Mapping[str, str], wanted: Sequence[Wanted], targets: Sequence[Target]) -> "StoredTargets":
         """Return the store of freshly found vectors."""
-        return cls(source, {one.name: (one.digest, target) for one, target in zip(wanted, targets, strict=True)})
+        return cls(source, {one.digest: target for one, target in zip(wanted, targets, strict=True)})
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -64,21 +65,16 @@ class StoredTargets:
         """Return the z of some requests.
 
         Raises:
-            DataError: none is stored for these case ids, or it belongs to other texts.
+            DataError: none is stored for their subjects, prompts and new objects.
         """
-        digest, target = self._targets.get(wanted.name, (None, None))
-        if target is None:
+        if wanted.digest not in self._targets:
+            request = wanted.requests[0]
             raise DataError(
-                f"case_id {wanted.name}: no z vector is stored for it among {len(self)}; search for it with "
-                "python -m papers.memit.search, or give the editor no `targets`"
+                f"case_id {wanted.name}: none of the {len(self)} stored z vectors belongs to subject "
+                f"{request.subject!r}, prompt {request.prompt!r} and target_new {request.target_new!r}; search for it "
+                "with python -m papers.memit.search, or give the editor no `targets`"
             )
-        if digest != wanted.digest:
-            raise DataError(
-                f"case_id {wanted.name}: the stored z vector belongs to another subject, prompt or target_new than "
-                f"{wanted.requests[0].subject!r}, {wanted.requests[0].prompt!r}, {wanted.requests[0].target_new!r}; "
-                "search again with python -m papers.memit.search"
-            )
-        return target
+        return self._targets[wanted.digest]
 
     def require(self, expected: Mapping[str, str]) -> None:
         """Check that the vectors were made with this model, these settings and these contexts.
@@ -95,22 +91,22 @@ class StoredTargets:
 
     def save(self, path: str | Path) -> None:
         """Write all vectors to one safetensors file, whole or not at all."""
-        found = [target for _, target in self._targets.values()]
+        found = list(self._targets.values())
         tensors = {
             "value": torch.stack([target.value for target in found]),
             "initial": torch.stack([target.initial for target in found]),
             "n_forward": torch.tensor([target.n_forward for target in found]),
             "loss": torch.tensor([target.loss for target in found], dtype=torch.float64),
         }
-        names = [[name, digest] for name, (digest, _) in self._targets.items()]
-        write_tensors(path, tensors, {"made_from": json.dumps(self.made_from), "requests": json.dumps(names)})
+        texts = {"made_from": json.dumps(self.made_from), "requests": json.dumps(list(self._targets))}
+        write_tensors(path, tensors, texts)
 
     @classmethod
     def load(cls, paths: Sequence[str | Path]) -> "StoredTargets":
         """Read one file or the shards of one search.
 
         Raises:
-            DataError: a file is unreadable, or files were made from different things or hold the same requests.
+            DataError: a file is unreadable, or files were made from different things.
         """
         whole: StoredTargets | None = None
         for path in paths:
@@ -119,9 +115,6 @@ class StoredTargets:
                 whole = part
                 continue
             whole.require(part.made_from)
-            repeated = whole._targets.keys() & part._targets.keys()
-            if repeated:
-                raise DataError(f"{path}: case_id {sorted(repeated)[0]} is in another of the files as well")
             whole._targets |= part._targets
         if whole is None:
             raise DataError("no files of z vectors were given; leave `targets` out to search for them")
@@ -132,14 +125,14 @@ class StoredTargets:
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                names, source = json.loads(metadata["requests"]), json.loads(metadata["made_from"])
+                requests, source = json.loads(metadata["requests"]), json.loads(metadata["made_from"])
                 columns = [file.get_tensor(name) for name in ("value", "initial", "n_forward", "loss")]
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise DataError(
                 f"{path}: not a file of z vectors ({error}); write it with python -m papers.memit.search"
             ) from error
         targets = {
-            name: (digest, Target(value, initial, int(n_forward), float(loss)))
-            for (name, digest), value, initial, n_forward, loss in zip(names, *columns, strict=True)
+            request: Target(value, initial, int(n_forward), float(loss))
+            for request, value, initial, n_forward, loss in zip(requests, *columns, strict=True)
         }
         return cls(source, targets)

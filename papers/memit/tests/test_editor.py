@@ -196,6 +196,8 @@ def test_stored_targets_give_the_same_edit(files):
     moments = facts.moments(lm.arch.d_mlp, (1,))
     _editor(lm, targets=whole, update_weight=7, layers=(1,), moments=moments).edit(lm, requests)
     _assert_close(_editor(lm, targets=whole).edit_each(lm, requests)[2], _editor(lm).edit_each(lm, requests)[2])
+    renumbered = [request.model_copy(update={"case_id": 50 + request.case_id}) for request in requests]
+    _assert_close(_editor(lm, targets=whole).edit(lm, renumbered), searched)
 
 
 def test_stored_targets_of_anything_else_are_refused(files):
@@ -209,12 +211,15 @@ def test_stored_targets_of_anything_else_are_refused(files):
         _editor(lm, targets=whole, layers=(0,)).edit(lm, requests)
     with pytest.raises(DataError, match="made from model"):
         _editor(tiny_lm(seed=1), targets=whole).edit(tiny_lm(seed=1), requests)
-    with pytest.raises(DataError, match="case_id 9: no z vector is stored"):
-        _editor(lm, targets=whole).edit(lm, [requests[0].model_copy(update={"case_id": 9})])
-    with pytest.raises(DataError, match="case_id 0: the stored z vector belongs to another subject"):
-        _editor(lm, targets=whole).edit(lm, [requests[0].model_copy(update={"target_new": "Dutch"})])
-    with pytest.raises(DataError, match="is in another of the files as well"):
-        StoredTargets.load([whole, whole])
+    with pytest.raises(DataError, match="made from settings"):
+        _editor(lm, targets=whole, objective="minimise").edit(lm, requests)
+    for field, other in (("target_new", "Dutch"), ("subject", "Danielle"), ("prompt", "{} talks")):
+        with pytest.raises(DataError, match="case_id 0: none of the 4 stored z vectors belongs to"):
+            _editor(lm, targets=whole).edit(lm, [requests[0].model_copy(update={field: other})])
+    with pytest.raises(DataError, match=r"case_id 0\+3: none of the 4 stored"):
+        _editor(lm, targets=whole, repeats="joint").edit(lm, requests)
+    with pytest.raises(DataError, match="no files of z vectors"):
+        _editor(lm, targets=[])
     (files / "broken.safetensors").write_bytes(b"no")
     with pytest.raises(DataError, match="not a file of z vectors"):
         StoredTargets.load([files / "broken.safetensors"])
