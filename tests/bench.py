@@ -7,22 +7,19 @@ time on a CPU, so that other work on the machine counts little, and wall time on
 import argparse
 import importlib
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from shared import runtime
+from shared.memory import peak_memory
 from shared.models import LM, load_lm
 from shared.provenance import REPOSITORY
 from shared.records import write_text
 from shared.requests import Case, read_counterfact
-
-PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -52,35 +49,6 @@ class Comparison:
     fast: Callable[[], object]
     difference: Callable[[object, object], float]
     unit: str
-
-
-@contextmanager
-def peak_memory() -> Iterator[list[float]]:
-    """Yield a list that afterwards holds the growth of this process's resident memory, in MiB, sampled every 2 ms."""
-    statm = Path("/proc/self/statm")
-
-    def resident() -> int:
-        return int(statm.read_text().split()[1]) * PAGE_BYTES
-
-    if not statm.exists():
-        growth = [float("nan")]
-        yield growth
-        return
-    before, growth, running = resident(), [0.0], threading.Event()
-    running.set()
-
-    def watch() -> None:
-        while running.is_set():
-            growth[0] = max(growth[0], (resident() - before) / 2**20)
-            time.sleep(0.002)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield growth
-    finally:
-        running.clear()
-        watcher.join()
 
 
 def timed(compute: Callable[[], object], repeats: int, device: torch.device) -> tuple[object, float, float]:
