@@ -38,6 +38,7 @@ class MemitEditor:
         context_seed: seed of the sampled contexts.
         targets: files of z vectors written by `python -m papers.memit.search`; then none is searched for, and a request
             that they do not hold is refused. Without files, all are searched for.
+        site_moments: second moments of the attentions' keys, where these are edited (`site: attention`).
         conflicts: `refuse` requests that want different objects of one fact, or `allow` them.
         max_tokens: bound on the padded tokens of one forward pass.
         settings: fields of `MemitHyperparams`.
@@ -57,13 +58,17 @@ class MemitEditor:
         context_length: int = 10,
         context_seed: int = 0,
         targets: str | Path | Sequence[str | Path] | None = None,
+        site_moments: str | Path | SecondMoments | None = None,
         conflicts: str = "refuse",
         max_tokens: int = 8192,
         **settings: Any,
     ):
         self.hyperparams = MemitHyperparams(**settings)
+        if self.hyperparams.site == "attention":
+            moments = site_moments
         if moments is None:
-            raise ConfigError("MEMIT needs `moments`: collect them with python -m shared.moments")
+            name = "moments" if self.hyperparams.site == "mlp" else "site_moments"
+            raise ConfigError(f"MEMIT needs `{name}`: collect them with python -m shared.moments")
         if contexts is not None and (not contexts or contexts[0] != "{}"):
             raise ConfigError(f"contexts begin with {list(contexts)[:1]}, expected the plain '{{}}' first")
         if conflicts not in ("refuse", "allow"):
@@ -89,7 +94,8 @@ class MemitEditor:
             self._moments = SecondMoments.load(self._moments)
         if lm.model not in self._moments.verified:
             if "model" in self._moments.made_from:
-                self._moments.require(digests(lm), f"the model {lm.name}")
+                site = {} if self.hyperparams.site == "mlp" else {"site": self.hyperparams.site}
+                self._moments.require(digests(lm) | site, f"the model {lm.name}")
             self._moments.verified.add(lm.model)
         if self.hyperparams.site == "mlp":
             require_size(lm, self._moments, self.hyperparams.layers)

@@ -105,7 +105,9 @@ def test_one_request_is_the_same_alone_and_among_independent_ones():
 
 def test_attention_can_be_edited_one_by_one_as_well():
     lm, requests = tiny_lm(), facts.requests()[:2]
-    editor = _editor(lm, site="attention", moments=facts.moments(lm.arch.d_model, LAYERS))
+    with pytest.raises(ConfigError, match="needs `site_moments`"):
+        _editor(lm, site="attention")
+    editor = _editor(lm, site="attention", site_moments=facts.moments(lm.arch.d_model, LAYERS))
     made = editor.edit_each(lm, requests)
     assert made[0].deltas[0].module == "transformer.h.0.attn.c_proj"
     _assert_close(made[1], editor.edit(lm, requests[1:]))

@@ -1,0 +1,167 @@
+"""What this run makes of the paper's settings: the part each model plays, and the parameters of every rule.
+
+The Snakefile asks a `Plan` and computes nothing itself. Methods named after a parameter take Snakemake's wildcards.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.plan import RunPlan
+
+METHODS = ["papers.memit.editor", "papers.memit.baselines", "papers.rome.editor"]
+NEW_SUBJECTS = "new_subjects"
+
+
+class Plan(RunPlan):
+    """The paper's settings in one run: evaluation runs as everywhere, on cases that mass edits can be made of.
+
+    GPT-J's part in the paper is `main`'s, GPT-NeoX's part in Table 2 is `small`'s.
+
+    Args:
+        config: settings of the paper with the run's own under `run`.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        super().__init__("memit", config, METHODS)
+
+    # Case files: of the data set, of new subjects, or arranged in blocks of either.
+
+    def source(self, run: str) -> str:
+        """Return whose facts a run edits: `new_subjects` or `records`."""
+        return self._config["runs"][run].get("about", self._config["requests"]["about"])
+
+    def protocol(self, wildcards: Any) -> str:
+        """Return how a run edits its cases; an arrangement is edited block by block."""
+        arranged = self._run(wildcards).get("arranged")
+        return f"batch:{self._config['arrangements'][arranged]['size']}" if arranged else super().protocol(wildcards)
+
+    def cases(self, run: str) -> int:
+        """Return how many cases a run edits, at most; an arrangement is edited whole."""
+        own = self._config["runs"][run]
+        return own["cases"] if own.get("arranged") else super().cases(run)
+
+    def case_file(self, wildcards: Any) -> str:
+        """Return the file of a run's cases."""
+        own = self._run(wildcards)
+        folder = f"<results>/memit/{wildcards.model}/cases"
+        if own.get("arranged"):
+            return f"{folder}/{own['arranged']}.json"
+        return self._cases_of(wildcards.model, own["dataset"], self.source(wildcards.run))
+
+    def _cases_of(self, model: str, dataset: str, about: str) -> str:
+        return f"<results>/memit/{model}/cases/{about}_{dataset}.json"
+
+    def new_subjects(self) -> str:
+        """Return the options that say how many new subjects there are."""
+        own = self._config["requests"]
+        return f"--count {own['count']} --seed {own['seed']} {self.device}"
+
+    def arranged_cases(self, wildcards: Any) -> str:
+        """Return the file whose records are arranged in blocks."""
+        return self._cases_of(wildcards.model, "counterfact", self._config["requests"]["about"])
+
+    def arrangement(self, wildcards: Any) -> str:
+        """Return the options that say which blocks an arrangement has, to be used as they are."""
+        own = self._config["arrangements"][wildcards.arrangement]
+        if "mixtures" in own:
+            return f"--size {own['size']} --mixtures '{json.dumps(own['mixtures'])}'"
+        return f"--each-relation {own['size']}"
+
+    # Editors: settings by model, z vectors and moments that have files of their own.
+
+    def variants(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
+        """Return a run's variants, every setting and file filled in, as JSON."""
+        found = json.loads(super().variants(wildcards))
+        sets = self._config["models"][wildcards.model]["layer_sets"]
+        for name, own in found.items():
+            if "layer_set" in own:
+                own["layers"] = sets[own.pop("layer_set")]
+            if "search" in own:
+                own["targets"] = list(input[f"targets_{own.pop('search')}"])
+            if own.get("site") == "attention":
+                own["site_moments"] = input.attention
+            found[name] = own
+        return json.dumps(found, sort_keys=True)
+
+    def edit_inputs(self, wildcards: Any) -> dict[str, Any]:
+        """Return the files of z vectors and of attention moments that a run's variants read."""
+        own = self._run(wildcards)["variants"].values()
+        searches = dict.fromkeys(variant["search"] for variant in own if "search" in variant)
+        folder = f"<results>/memit/{wildcards.model}"
+        count = self._config["search_shards"]
+        shards = [f"{shard}-of-{count}" for shard in range(1, count + 1)]
+        files: dict[str, Any] = {
+            f"targets_{search}": [f"{folder}/targets/{search}/{shard}.safetensors" for shard in shards]
+            for search in searches
+        }
+        if any(variant.get("site") == "attention" for variant in own):
+            files["attention"] = f"{folder}/attention_moments.safetensors"
+        return files
+
+    # Searches for z: wildcards `model` and `search`.
+
+    def search_cases(self, wildcards: Any) -> str:
+        """Return the file of the cases whose z vectors are searched for."""
+        own = self._config["searches"][wildcards.search]
+        return self._cases_of(wildcards.model, own["dataset"], own.get("about", self._config["requests"]["about"]))
+
+    def search_contexts(self, wildcards: Any) -> str:
+        """Return the context templates of MEMIT."""
+        return f"<results>/memit/{wildcards.model}/contexts/default.json"
+
+    def search(self, wildcards: Any) -> str:
+        """Return the options of `papers.memit.search` that a search's settings decide."""
+        own = self._config["searches"][wildcards.search]
+        run = self._config["run"]
+        return (
+            f"--dataset {own['dataset']} --first {self._capped(own['cases'])} --block {self._config['search_block']}"
+            f" --max-tokens {self._config['search_tokens']} --dtype {run['dtype']} {self.device}"
+        )
+
+    def search_settings(self, wildcards: Any) -> str:
+        """Return, as JSON, MEMIT's settings for the model with a search's own on top."""
+        own, model = self._config["searches"][wildcards.search], self._config["models"][wildcards.model]
+        settings = self._config["editors"]["memit"] | model["memit"] | own.get("settings", {})
+        if "layer_set" in own:
+            settings["layers"] = model["layer_sets"][own["layer_set"]]
+        return json.dumps(settings, sort_keys=True)
+
+    def attention_options(self, wildcards: Any) -> str:
+        """Return the options that say which attention moments are collected: of layers edited there in some run."""
+        sets = self._config["models"][wildcards.model]["layer_sets"]
+        variants = (variant for run in self._config["runs"].values() for variant in run["variants"].values())
+        chosen = {layer for own in variants if own.get("site") == "attention" for layer in sets[own["layer_set"]]}
+        layers = " ".join(map(str, sorted(chosen)))
+        return f"--layers {layers} --max-documents {self._config['attention_documents']} {self.device}"
+
+    # Items.
+
+    def scaling(self) -> list[str]:
+        """Return the runs of the scaling curves, in ascending number of edits."""
+        return list(self._config["items"]["scaling"])
+
+    def sizes(self, runs: Sequence[str]) -> str:
+        """Return, as JSON, how many cases each of the runs edits at a time."""
+        found = []
+        for run in runs:
+            protocol = self._config["runs"][run].get("protocol", "single")
+            found.append(min(int(protocol.removeprefix("batch:")) if ":" in protocol else 1, self.cases(run)))
+        return json.dumps({"sizes": found})
+
+    def timed_cases(self, wildcards: Any) -> str:
+        """Return the file of the facts on which methods are timed."""
+        return self._cases_of(wildcards.model, "counterfact", self._config["requests"]["about"])
+
+    def timed_methods(self, wildcards: Any) -> list[str]:
+        """Return the words that tell `papers.memit.timing` what to time, to be quoted in a command."""
+        model = self._config["models"][wildcards.model]
+        timed = {
+            name: {
+                "sizes": sorted({self._capped(size) for size in sizes}),
+                "settings": self._config["editors"][name] | model.get(name, {}),
+            }
+            for name, sizes in self._config["timing"].items()
+        }
+        words = ["--methods", *self.methods, "--timed", json.dumps(timed, sort_keys=True)]
+        return [*words, *self.device.split(), "--dtype", self._config["run"]["dtype"]]
