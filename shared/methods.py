@@ -21,6 +21,8 @@ METHODS: dict[str, Look] = {
     "none": Look("unedited", "#000000", "x", ":"),
     "ft": Look("FT", "#E69F00", "s"),
     "ft_l": Look("FT+L", "#B37400", "D", "--"),
+    "ft_1": Look("FT-1", "#E69F00", "s"),
+    "ft_5": Look("FT-5", "#B37400", "D", "--"),
     "attn_edit": Look("AttnEdit", "#CC79A7", "P"),
     "kn": Look("KN", "#8C564B", "v"),
     "ke": Look("KE", "#999999", "<"),

@@ -29,7 +29,7 @@ from papers.localization.problems import Problem, problem_named, request_for
 from papers.localization.scores import perplexity
 from shared.edit_cases import import_methods
 from shared.editors import Editor, make_editor, takes_of
-from shared.errors import ConfigError, DataError, EditingError
+from shared.errors import ConfigError, DataError, reported
 from shared.models import LM
 from shared.records import read_json, write_jsonl
 from shared.requests import Case
@@ -240,14 +240,11 @@ def _check_layers(layers: Sequence[int], n_layers: int) -> None:
         raise ConfigError(f"--layers {wrong} do not exist, the model has 0..{n_layers - 1}")
 
 
+@reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
-    try:
-        count = run(options)
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    count = run(options)
     log.info("%d rows written to %s", count, options.out)
 
 

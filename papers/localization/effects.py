@@ -23,7 +23,7 @@ from jaxtyping import Float
 
 from papers.localization.modes import Mode, mode_named
 from shared import runtime
-from shared.errors import DataError, EditingError
+from shared.errors import DataError, reported
 from shared.records import atomic_path, read_jsonl
 
 log = logging.getLogger(__name__)
@@ -174,6 +174,7 @@ def _write(frames: Iterable[pd.DataFrame], path: Path) -> None:
             frame.to_csv(lines, index=False, header=place == 0, float_format="%.8g", lineterminator="\n")
 
 
+@reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m papers.localization.effects", description=__doc__.split("\n")[0])
@@ -186,17 +187,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--peaks", type=Path, required=True, help="peak layers of each fact, to write")
     options = parser.parse_args(arguments)
     runtime.start_logging()
-    try:
-        mode, traces = mode_named(options.mode), read_traces(options.traces)
-        if not traces:
-            raise DataError(f"{', '.join(map(str, options.traces))}: no fact was traced; the model knows none of them")
-        if options.long:
-            _write(long_table(traces, mode), options.long)
-        _write([effects_by_layer(traces, mode)], options.effects)
-        _write([peaks(traces)], options.peaks)
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    mode, traces = mode_named(options.mode), read_traces(options.traces)
+    if not traces:
+        raise DataError(f"{', '.join(map(str, options.traces))}: no fact was traced; the model knows none of them")
+    if options.long:
+        _write(long_table(traces, mode), options.long)
+    _write([effects_by_layer(traces, mode)], options.effects)
+    _write([peaks(traces)], options.peaks)
     log.info("%d facts", len(traces))
 
 

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from papers.localization.corruption import noise_scale
 from papers.localization.datasets import Wording, read_cases
 from papers.localization.modes import Mode, mode_named
@@ -27,6 +29,7 @@ def add_case_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", default="1-of-1", help="which part of the cases, e.g. 2-of-8")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
 
 
 def _wording(text: str) -> Wording:
@@ -53,6 +56,6 @@ def load(options: argparse.Namespace) -> Loaded:
     """Load what the options of `add_case_options` name."""
     device = runtime.start(options.threads, options.device)
     cases = read_cases(options.dataset, options.cases, options.wording)[: options.first]
-    lm = load_lm(options.model, device=device)
+    lm = load_lm(options.model, dtype=getattr(torch, options.dtype), device=device)
     noise = noise_scale(lm, options.noise, [case.request.subject for case in cases])
     return Loaded(lm, cases, noise, mode_named(options.mode))

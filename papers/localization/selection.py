@@ -21,7 +21,7 @@ from papers.localization.facts import ESSENCE_TEMPLATE, Fact, names_object
 from papers.localization.loading import add_case_options, load
 from papers.localization.modes import Mode
 from papers.localization.noised_answer import noised_continuations, sampled_text_under_noise
-from shared.errors import DataError, EditingError
+from shared.errors import DataError, reported
 from shared.generation import generate
 from shared.models import LM
 from shared.probes import rewrite_prompt
@@ -164,14 +164,11 @@ def run(options: argparse.Namespace) -> int:
     return write_jsonl(options.out, rows())
 
 
+@reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
-    try:
-        count = run(options)
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    count = run(options)
     log.info("%d facts written to %s", count, options.out)
 
 

@@ -20,7 +20,7 @@ from papers.localization.corruption import NOISE_SEED, subject_range
 from papers.localization.facts import read_facts, usable
 from papers.localization.loading import add_case_options, load
 from papers.localization.zeroing import zeroed_probabilities
-from shared.errors import DataError, EditingError
+from shared.errors import DataError, reported
 from shared.models import LM
 from shared.noise import Noise
 from shared.probes import rewrite_prompt
@@ -135,14 +135,11 @@ def run(options: argparse.Namespace) -> int:
     return write_jsonl(options.out, rows())
 
 
+@reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
-    try:
-        count = run(options)
-    except EditingError as error:
-        log.error("%s", error)
-        raise SystemExit(1) from None
+    count = run(options)
     log.info("%d traces written to %s", count, options.out)
 
 

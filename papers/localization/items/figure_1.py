@@ -1,0 +1,49 @@
+"""Figure 1: where causal tracing peaks, and the mean effect at the subject's last token."""
+
+import numpy as np
+import pandas as pd
+
+from papers.localization.items.chosen import select
+from papers.localization.items.peaks import draw_peaks, peaks_of
+from shared.drawing import integer_ticks
+from shared.editing_results import read_csv
+from shared.intervals import mean_interval
+from shared.item_command import Drawing, Request, figure_main
+from shared.plots import new_figure
+
+
+def make(request: Request) -> Drawing:
+    """Count the facts whose strongest cell lies at each layer; beside it, mean positive effects at the last token."""
+    (model, _), _ = request.files()
+    peaks, effects = request.inputs
+    figure, axes = new_figure(1, 2, height=2.1)
+    window = request.settings["window"]
+    effect = last_token_effects(read_csv(effects, ["window", "layer", "last_subject_effect"]), window)
+    layers = range(effect["layer"].max() + 1)
+    counts = peaks_of(peaks, window, layers)
+    draw_peaks(axes[0, 0], counts, request.settings, title=f"strongest cell, MLP window of {window}", marked=True)
+    panel = axes[0, 1]
+    panel.bar(effect["layer"], effect["value"], color="#238B45", width=0.8)
+    spread = np.abs(effect[["low", "high"]].to_numpy().T - effect["value"].to_numpy())
+    panel.errorbar(effect["layer"], effect["value"], spread, fmt="none", ecolor="#333333", elinewidth=0.6, capsize=1)
+    integer_ticks(panel.xaxis, len(layers))
+    panel.set(title="effect at the subject's last token", xlabel="layer", ylabel="probability restored")
+    data = pd.concat([counts.assign(panel="peaks"), effect.assign(panel="last subject token")])
+    return Drawing(figure, data.assign(model=model, window=window))
+
+
+def last_token_effects(effects: pd.DataFrame, window: int) -> pd.DataFrame:
+    """Return the mean effect at the subject's last token by layer, over facts where it is positive (quirk Q8).
+
+    Columns: layer, value, low, high, n.
+    """
+    chosen = select(effects.astype({"window": str}), {"window": str(window)})
+    lines = []
+    for layer, rows in chosen.groupby("layer"):
+        found = mean_interval(rows["last_subject_effect"][rows["last_subject_effect"] > 0].to_numpy(float))
+        lines.append((layer, found.mean, found.low, found.high, found.n))
+    return pd.DataFrame(lines, columns=["layer", "value", "low", "high", "n"])
+
+
+if __name__ == "__main__":
+    figure_main(make, __doc__)

@@ -1,0 +1,13 @@
+"""Table 3: rewrite score, five problems, four editors."""
+
+from papers.localization.items.r2_table import all_cells
+from shared.item_command import Request, Table, table_main
+
+
+def make(request: Request) -> Table:
+    """Compare the models of the scores."""
+    return all_cells(request, "table_3", "Table 3", "rewrite")
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)

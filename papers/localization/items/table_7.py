@@ -1,0 +1,13 @@
+"""Table 7: fits of two scores of Error Injection by ROME on CounterFact."""
+
+from papers.localization.items.r2_table import fits
+from shared.item_command import Request, Table, table_main
+
+
+def make(request: Request) -> Table:
+    """Compare the models of the scores."""
+    return fits(request, "table_7", "Table 7: fits on CounterFact")
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)

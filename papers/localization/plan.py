@@ -1,0 +1,172 @@
+"""What this run makes of the paper's settings: the part each model plays, and the parameters of every rule.
+
+The Snakefile asks a `Plan` and computes nothing itself. Methods named after a parameter take Snakemake's wildcards:
+`model`, `run` (a grid of edits), `problem` and `editor`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.plan import RunPlan
+
+METHODS = ["papers.rome.editor", "papers.memit.editor"]
+MAIN, ZSRE, SECOND = "counterfact", "zsre", "second"
+PAPER_LEAD, PAPER_SECOND = "gpt-j", "gpt2-xl"
+
+
+class Plan(RunPlan):
+    """The paper's settings in one run of the workflow.
+
+    Args:
+        config: settings of the paper with the run's own under `run`.
+
+    Attributes:
+        lead: the model of all tables and figures but Figure 13: the first that stands for the paper's GPT-J, or the
+            first of all.
+        second: the model of Figure 13 in a list, empty where the run has none that stands for GPT2-XL.
+        second_run: the run that Figure 13 shows: its own, or the main one where the lead stands for GPT2-XL itself.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        super().__init__("localization", config, METHODS)
+        models = config["run"]["models"]
+        self.lead = (self._standing_for(models, PAPER_LEAD) or models)[0]
+        self.second = self._standing_for(models, PAPER_SECOND)[:1]
+        self.second_run = MAIN if self.second == [self.lead] else SECOND
+        self.mode = config["mode"]
+
+    def _standing_for(self, models: Sequence[str], paper: str) -> list[str]:
+        return [model for model in models if self._config["models"][model]["stands_for"] == paper]
+
+    # Grids of edits.
+
+    def cells(self, run: str) -> list[str]:
+        """Return the cells of a run, as `problem/editor`."""
+        chosen = self._config["runs"][run]
+        return [f"{problem}/{editor}" for problem in chosen["problems"] for editor in chosen["editors"]]
+
+    def common(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
+        """Return the options that every program with a model gets."""
+        model, run = self._model(wildcards), self._run(wildcards)
+        options = [
+            f"--model {Path(input.card).parent} --dataset {run['dataset']} --cases {input.cases}",
+            f"--first {self.cases(wildcards.run)} --mode {self.mode} --noise {model['noise']}",
+            f"--dtype {self._config['run']['dtype']} {self.device}",
+        ]
+        return " ".join(options)
+
+    def wording(self, wildcards: Any) -> list[str]:
+        """Return the words that say how zsRE's questions are put, to be quoted in a command."""
+        if self._run(wildcards)["dataset"] != ZSRE:
+            return []
+        return ["--wording", json.dumps(self._model(wildcards).get("wording", self._config["wording"]))]
+
+    def selection(self, wildcards: Any) -> str:
+        """Return the options of `papers.localization.selection`."""
+        essence = self._config["essence"]
+        return (
+            f"--block {self._config['block']} --seed {self._config['run']['seed']}"
+            f" --new-tokens {self._config['new_tokens']} --reversal-tokens {self._config['reversal_tokens']}"
+            f" --samples {self._config['tracing']['samples']}"
+            f" --essence-texts {essence['texts']} --essence-length {essence['length']}"
+        )
+
+    def tracing(self, wildcards: Any) -> str:
+        """Return the options of `papers.localization.tracing`."""
+        common = self._config["tracing"]
+        windows = " ".join(map(str, self._run(wildcards)["windows"] or self.main_windows(wildcards)))
+        zeroed = f" --zeroed {self.window(wildcards)}" if self._run(wildcards)["zeroed"] else ""
+        limits = f"--block {common['block']} --samples {common['samples']} --max-tokens {self._config['max_tokens']}"
+        return f"--windows {windows} {limits}{zeroed}"
+
+    def main_windows(self, wildcards: Any) -> list[int]:
+        """Return the sizes of the windows that the regressions of a model use."""
+        return sorted({self.window(wildcards), self.wide(wildcards)})
+
+    def window(self, wildcards: Any) -> int:
+        """Return the size of the main tracing window of a model."""
+        return self._model(wildcards)["tracing_windows"][0]
+
+    def wide(self, wildcards: Any) -> int:
+        """Return the size of the wider one (Figure 12)."""
+        return self._model(wildcards)["tracing_windows"][1]
+
+    def cell_options(self, wildcards: Any, input: Any) -> list[str]:  # noqa: A002
+        """Return the words of `papers.localization.editing`'s command line that the cell decides, but for settings."""
+        settings, essence = self.editor(wildcards), self._config["essence"]
+        batch = settings["edit_batch"] or self._config["block"]
+        texts = essence["texts"] if wildcards.problem in essence["problems"] else 0
+        limits = [
+            f"--{name} {self._config[name]}" for name in ("paraphrases", "neighbors") if self._config[name] is not None
+        ]
+        layers = self._run(wildcards)["layers"] or self._model(wildcards)["layers"]
+        options = [
+            self.common(wildcards, input),
+            f"--facts {input.facts} --moments {input.moments}",
+            f"--contexts {input.contexts}" if self.prefixes(wildcards) else "",
+            f"--methods {' '.join(self.methods)} --editor {settings['method']} --label {wildcards.editor}",
+            f"--problem {wildcards.problem} --layers {' '.join(map(str, layers))} --window {settings['window']}",
+            f"--block {self._config['block']} --edit-batch {batch} --max-tokens {self._config['max_tokens']}",
+            f"--essence-texts {texts}",
+        ]
+        return [*" ".join([*options, *limits]).split(), *self.wording(wildcards)]
+
+    def editor(self, wildcards: Any) -> dict[str, Any]:
+        """Return a cell's editor: method, window, edit_batch and its own settings, the more special ones on top.
+
+        In ascending order: the editor's, the problem's, the released code's under `as_released`, then the model's own
+        for the editor and for the problem.
+        """
+        model, released = self._model(wildcards), self._config["released"] if self.mode == "as_released" else {}
+        key, problem = wildcards.editor, wildcards.problem
+        return {
+            **self._config["editors"][key],
+            **self._config["problems"].get(problem, {}).get(key, {}),
+            **released.get(problem, {}).get(key, {}),
+            **model["editors"].get(key, {}),
+            **model["problems"].get(problem, {}).get(key, {}),
+        }
+
+    def settings(self, wildcards: Any) -> str:
+        """Return the settings that a cell's method gets, as JSON."""
+        rest = {"method", "window", "edit_batch", "contexts"}
+        return json.dumps({k: v for k, v in self.editor(wildcards).items() if k not in rest}, sort_keys=True)
+
+    def prefixes(self, wildcards: Any) -> list[str]:
+        """Return the file of context templates that a cell's editor uses, or none."""
+        chosen = self._config["editors"][wildcards.editor].get("contexts")
+        return [f"<results>/localization/{wildcards.model}/contexts/{chosen}.json"] if chosen else []
+
+    def measures(self, wildcards: Any) -> str:
+        """Return the options of `papers.localization.measure`."""
+        return (
+            f"--mode {self.mode} --window {self.window(wildcards)} --wide {self.wide(wildcards)}"
+            f" --seed {self._config['run']['seed']}"
+        )
+
+    # Items.
+
+    def dataset_of(self, run: str) -> str:
+        """Return the dataset of a run."""
+        return self._config["runs"][run]["dataset"]
+
+    def early_layer(self, model: str) -> int:
+        """Return the layer that single-layer figures show."""
+        return self._config["models"][model]["early_layer"]
+
+    def shown(self, model: str, **settings: Any) -> str:
+        """Return an item's settings as JSON: its own, the model's windows and layers, and the mode."""
+        own = self._config["models"][model]
+        window, wide = own["tracing_windows"]
+        layers = {"layer": own["early_layer"], "memit_layers": own["memit_layers"]}
+        known = {"window": window, "wide": wide, "mode": self.mode, **layers}
+        return json.dumps(known | settings)
+
+    def compared(self, model: str, **settings: Any) -> str:
+        """Return a table's settings as JSON: its own, and how it may be compared with the paper."""
+        return json.dumps(json.loads(self.comparison([model])) | json.loads(self.shown(model, **settings)))
+
+    def _model(self, wildcards: Any) -> Mapping[str, Any]:
+        return self._config["models"][wildcards.model]
