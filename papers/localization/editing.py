@@ -1,12 +1,12 @@
-"""Edit known facts at a grid of layers, for one problem and one editor, and score every edit (§5).
+"""Edit known facts at a grid of layers by one editor, for one or several problems, and score every edit (§5).
 
-    python -m papers.localization.editing --methods papers.rome.editor --editor rome --problem error_injection \\
-        --layers 0 3 7 --settings '{"kl_factor": 1.0}' --model results/models/world-small --cases counterfact.json \\
-        --moments results/moments/world-small.safetensors --facts facts.jsonl --out edits.jsonl
+    python -m papers.localization.editing --methods papers.rome.editor --editor rome --layers 0 3 7 \\
+        --problems '{"error_injection": {"kl_factor": 1.0}, "fact_forcing": {}}' --model results/models/world-small \\
+        --cases counterfact.json --moments results/moments/world-small.safetensors --facts facts.jsonl --out edits.jsonl
 
-One line per fact and layer: probabilities of the edit's object on the prompt, its paraphrases and its neighbours,
-before and after, and perplexities of texts about the subject. Every edit is made on the unedited model, and none
-touches its weights while it is scored.
+One line per problem, fact and layer: probabilities of the edit's object on the prompt, its paraphrases and its
+neighbours, before and after, and perplexities of texts about the subject. Every edit is made on the unedited model, and
+none touches its weights while it is scored.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from tqdm import tqdm
 
 from papers.localization.clean_run import CleanRun
 from papers.localization.facts import Fact, read_facts, usable
-from papers.localization.loading import add_case_options, load
+from papers.localization.loading import Loaded, add_case_options, load
 from papers.localization.modes import Mode
 from papers.localization.probes import ESSENCE, Probe, ProbeSettings, probes_for
-from papers.localization.problems import Problem, problem_named, request_for
+from papers.localization.problems import PROBLEMS, Problem, problem_named, request_for
 from papers.localization.scores import perplexity
 from shared.edit_cases import import_methods
 from shared.editors import Editor, make_editor, takes_of
@@ -183,11 +183,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m papers.localization.editing", description=__doc__.split("\n")[0])
     add_case_options(parser)
     parser.add_argument("--facts", type=Path, required=True, help="facts.jsonl of papers.localization.selection")
-    parser.add_argument("--problem", required=True, help="error_injection, tracing_reversal, fact_erasure, ...")
+    parser.add_argument(
+        "--problems",
+        type=_json,
+        required=True,
+        help="JSON object, or a file of one: problem (error_injection, tracing_reversal, fact_erasure, "
+        "fact_amplification, fact_forcing) → settings of the method for it",
+    )
     parser.add_argument("--methods", nargs="*", default=[], metavar="MODULE", help="modules that register editors")
     parser.add_argument("--editor", required=True, help="registered name of the method")
     parser.add_argument("--label", help="its name in the rows (default: the registered one)")
-    parser.add_argument("--settings", type=_json, default={}, help="JSON object, or a file of one: its settings")
     parser.add_argument("--layers", type=int, nargs="+", required=True, help="central layers, from 0")
     parser.add_argument("--window", type=int, default=1, help="layers edited together (default: 1)")
     parser.add_argument("--moments", type=Path, help="second moments of keys, made by python -m shared.moments")
@@ -195,6 +200,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--paraphrases", type=int, help="paraphrases asked at most (default: all)")
     parser.add_argument("--neighbors", type=int, help="neighbours asked at most (default: all)")
     parser.add_argument("--essence-texts", type=int, default=5, help="texts about the subject scored (default: 5)")
+    parser.add_argument(
+        "--essence-problems", nargs="*", default=list(PROBLEMS), help="problems that are scored on them (default: all)"
+    )
     parser.add_argument("--edit-batch", type=int, default=25, help="edits made and scored together (default: 25)")
     parser.add_argument("--max-tokens", type=int, default=4096, help="padded tokens of one forward pass")
     parser.add_argument("--out", type=Path, required=True, help="edits.jsonl to write")
@@ -208,30 +216,37 @@ def _json(text: str) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> int:
     """Edit as the command line says and return the number of rows written."""
     import_methods(["papers.localization.tuning", *options.methods], [options.editor])
-    loaded, problem = load(options), problem_named(options.problem)
-    facts = {fact.case_id: fact for fact in read_facts(options.facts) if usable(fact, loaded.mode, problem)}
-    cases = [case for case in loaded.cases if case.case_id in facts]
-    if not cases:
-        raise DataError(f"{options.facts}: no fact of {options.cases} can be edited; the model knows none of them")
+    problems = {problem_named(key): settings for key, settings in options.problems.items()}
+    loaded, known = load(options), read_facts(options.facts)
     _check_layers(options.layers, loaded.lm.arch.n_layers)
-    maker = editor_maker(
-        options.editor,
-        options.settings,
-        problem,
-        loaded.mode,
-        loaded.noise,
-        moments=SecondMoments.load(options.moments) if options.moments else None,
-        contexts=read_json(options.contexts) if options.contexts else None,
-    )
-    label = options.label or options.editor
-    grid = Grid(label, problem, options.layers, options.window, maker, options.edit_batch, options.max_tokens)
-    asked = ProbeSettings(loaded.mode, loaded.noise, options.paraphrases, options.neighbors, options.essence_texts)
+    moments = SecondMoments.load(options.moments) if options.moments else None
+    contexts = read_json(options.contexts) if options.contexts else None
 
     def rows() -> Iterator[dict[str, Any]]:
-        for block in tqdm(blocks_of(cases, options.shard, options.block), unit="block", disable=None):
-            yield from edit_facts(loaded.lm, block, facts, grid, asked)
+        for problem, settings in problems.items():
+            maker = editor_maker(
+                options.editor, settings, problem, loaded.mode, loaded.noise, moments=moments, contexts=contexts
+            )
+            label, limits = options.label or options.editor, (options.edit_batch, options.max_tokens)
+            grid = Grid(label, problem, options.layers, options.window, maker, *limits)
+            yield from _edited(loaded, known, grid, options)
 
     return write_jsonl(options.out, rows())
+
+
+def _edited(loaded: Loaded, known: Sequence[Fact], grid: Grid, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one problem, block by block of the facts that it uses."""
+    facts = {fact.case_id: fact for fact in known if usable(fact, loaded.mode, grid.problem)}
+    cases = [case for case in loaded.cases if case.case_id in facts]
+    if not cases:
+        raise DataError(
+            f"{options.facts}: no fact of {options.cases} can be edited for {grid.problem.title}; the model knows none"
+        )
+    texts = options.essence_texts if grid.problem.key in options.essence_problems else 0
+    asked = ProbeSettings(loaded.mode, loaded.noise, options.paraphrases, options.neighbors, texts)
+    blocks = blocks_of(cases, options.shard, options.block)
+    for block in tqdm(blocks, desc=f"{grid.label}, {grid.problem.title}", unit="block", disable=None):
+        yield from edit_facts(loaded.lm, block, facts, grid, asked)
 
 
 def _check_layers(layers: Sequence[int], n_layers: int) -> None:

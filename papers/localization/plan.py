@@ -1,7 +1,7 @@
 """What this run makes of the paper's settings: the part each model plays, and the parameters of every rule.
 
 The Snakefile asks a `Plan` and computes nothing itself. Methods named after a parameter take Snakemake's wildcards:
-`model`, `run` (a grid of edits), `problem` and `editor`.
+`model`, `run` (a grid of edits) and `editor`.
 """
 
 import json
@@ -42,10 +42,9 @@ class Plan(RunPlan):
 
     # Grids of edits.
 
-    def cells(self, run: str) -> list[str]:
-        """Return the cells of a run, as `problem/editor`."""
-        chosen = self._config["runs"][run]
-        return [f"{problem}/{editor}" for problem in chosen["problems"] for editor in chosen["editors"]]
+    def editors(self, run: str) -> list[str]:
+        """Return the editors of a run."""
+        return self._config["runs"][run]["editors"]
 
     def common(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
         """Return the options that every program with a model gets."""
@@ -93,11 +92,10 @@ class Plan(RunPlan):
         """Return the size of the wider one (Figure 12)."""
         return self._model(wildcards)["tracing_windows"][1]
 
-    def cell_options(self, wildcards: Any, input: Any) -> list[str]:  # noqa: A002
-        """Return the words of `papers.localization.editing`'s command line that the cell decides, but for settings."""
-        settings, essence = self.editor(wildcards), self._config["essence"]
-        batch = settings["edit_batch"] or self._config["block"]
-        texts = essence["texts"] if wildcards.problem in essence["problems"] else 0
+    def editing(self, wildcards: Any, input: Any) -> list[str]:  # noqa: A002
+        """Return the words of `papers.localization.editing`'s command line but for the problems."""
+        own, essence = self._editor(wildcards), self._config["essence"]
+        batch = own["edit_batch"] or self._config["block"]
         limits = [
             f"--{name} {self._config[name]}" for name in ("paraphrases", "neighbors") if self._config[name] is not None
         ]
@@ -105,39 +103,34 @@ class Plan(RunPlan):
         options = [
             self.common(wildcards, input),
             f"--facts {input.facts} --moments {input.moments}",
-            f"--contexts {input.contexts}" if self.prefixes(wildcards) else "",
-            f"--methods {' '.join(self.methods)} --editor {settings['method']} --label {wildcards.editor}",
-            f"--problem {wildcards.problem} --layers {' '.join(map(str, layers))} --window {settings['window']}",
+            f"--methods {' '.join(self.methods)} --editor {own['method']} --label {wildcards.editor}",
+            f"--layers {' '.join(map(str, layers))} --window {own['window']}",
             f"--block {self._config['block']} --edit-batch {batch} --max-tokens {self._config['max_tokens']}",
-            f"--essence-texts {texts}",
+            f"--essence-texts {essence['texts']} --essence-problems {' '.join(essence['problems'])}",
         ]
         return [*" ".join([*options, *limits]).split(), *self.wording(wildcards)]
 
-    def editor(self, wildcards: Any) -> dict[str, Any]:
-        """Return a cell's editor: method, window, edit_batch and its own settings, the more special ones on top.
+    def problems(self, wildcards: Any) -> str:
+        """Return the problems of a run, each with the settings that the editor gets for it, as JSON.
 
-        In ascending order: the editor's, the problem's, the released code's under `as_released`, then the model's own
-        for the editor and for the problem.
+        The more special settings win: the editor's, the problem's, the released code's under `as_released`, the model's
+        own for the editor, and for the problem.
         """
-        model, released = self._model(wildcards), self._config["released"] if self.mode == "as_released" else {}
-        key, problem = wildcards.editor, wildcards.problem
-        return {
-            **self._config["editors"][key],
-            **self._config["problems"].get(problem, {}).get(key, {}),
-            **released.get(problem, {}).get(key, {}),
-            **model["editors"].get(key, {}),
-            **model["problems"].get(problem, {}).get(key, {}),
-        }
+        model, key = self._model(wildcards), wildcards.editor
+        released = self._config["released"] if self.mode == "as_released" else {}
+        found = {}
+        for problem in self._run(wildcards)["problems"]:
+            levels = [self._config["problems"], released, {problem: model["editors"]}, model["problems"]]
+            settings = dict(self._config["editors"][key])
+            for level in levels:
+                settings |= level.get(problem, {}).get(key, {})
+            rest = {"method", "window", "edit_batch"}
+            found[problem] = {name: value for name, value in settings.items() if name not in rest}
+        return json.dumps(found)
 
-    def settings(self, wildcards: Any) -> str:
-        """Return the settings that a cell's method gets, as JSON."""
-        rest = {"method", "window", "edit_batch", "contexts"}
-        return json.dumps({k: v for k, v in self.editor(wildcards).items() if k not in rest}, sort_keys=True)
-
-    def prefixes(self, wildcards: Any) -> list[str]:
-        """Return the file of context templates that a cell's editor uses, or none."""
-        chosen = self._config["editors"][wildcards.editor].get("contexts")
-        return [f"<results>/localization/{wildcards.model}/contexts/{chosen}.json"] if chosen else []
+    def _editor(self, wildcards: Any) -> dict[str, Any]:
+        """Return what a model's editor has in common for all problems."""
+        return self._config["editors"][wildcards.editor] | self._model(wildcards)["editors"].get(wildcards.editor, {})
 
     def measures(self, wildcards: Any) -> str:
         """Return the options of `papers.localization.measure`."""
