@@ -81,7 +81,7 @@ def _templates(raw: list[dict[str, Any]]) -> dict[str, list[str]]:
     for record in raw:
         request = record["requested_rewrite"]
         uses[request["relation_id"]][request["prompt"]] += MIN_TEMPLATE_USES
-        for prompt in set(record["generation_prompts"]):
+        for prompt in dict.fromkeys(record["generation_prompts"]):
             if prompt.count(request["subject"]) == 1:
                 uses[request["relation_id"]][prompt.replace(request["subject"], "{}")] += 1
     return {

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -343,3 +346,31 @@ def test_broken_records_are_named(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text(json.dumps(records))
     with pytest.raises(DataError, match="broken.json: case 2.*target_true"):
         counterfact_facts(tmp_path / "broken.json")
+
+
+def records_with_equally_frequent_forms() -> list[dict]:
+    """Return records whose further prompt forms are all used equally often."""
+    records = []
+    for number, (subject, place) in enumerate((("Ann Bo", "Rome"), ("Cid Dee", "Oslo"), ("Eve Fox", "Bonn"))):
+        request = {"prompt": "{} lives in", "relation_id": "P1", "subject": subject}
+        targets = {"target_true": {"str": place, "id": "Q1"}, "target_new": {"str": "Paris", "id": "Q2"}}
+        prompts = [f"{subject} {verb} in" for verb in ("dwells", "resides", "stays", "sleeps", "works", "rests")]
+        lists = {"neighborhood_prompts": [], "attribute_prompts": [], "generation_prompts": prompts}
+        records.append({"case_id": number, "requested_rewrite": request | targets} | lists)
+    return records
+
+
+@pytest.mark.parametrize("source", ["generate", "counterfact-facts"])
+def test_files_do_not_depend_on_the_order_of_sets(source: str, tmp_path: Path) -> None:
+    """Python orders sets of strings anew in every process; PYTHONHASHSEED makes two processes differ for certain."""
+    (tmp_path / "records.json").write_text(json.dumps(records_with_equally_frequent_forms()))
+    of_source = {"generate": ["--people", "25"], "counterfact-facts": ["--counterfact", str(tmp_path / "records.json")]}
+    made = []
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        command = [sys.executable, "-m", "shared.world", source, *of_source[source], "--corpus-documents", "50"]
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run([*command, "--out", str(out)], check=True, env=environment, capture_output=True)
+        made.append({file.name: file.read_bytes() for file in sorted(out.iterdir())})
+    assert "facts.json" in made[0]
+    assert made[0] == made[1]
