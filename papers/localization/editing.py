@@ -231,17 +231,22 @@ def run(options: argparse.Namespace) -> int:
             grid = Grid(label, problem, options.layers, options.window, maker, *limits)
             yield from _edited(loaded, known, grid, options)
 
-    return write_jsonl(options.out, rows())
+    count = write_jsonl(options.out, rows())
+    if not count and options.shard == "1-of-1":
+        raise DataError(f"{options.facts}: none of the {len(known)} facts can be edited; does the model know any?")
+    return count
 
 
 def _edited(loaded: Loaded, known: Sequence[Fact], grid: Grid, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield the rows of one problem, block by block of the facts that it uses."""
-    facts = {fact.case_id: fact for fact in known if usable(fact, loaded.mode, grid.problem)}
+    facts = {
+        fact.case_id: fact
+        for fact in known
+        if usable(fact, loaded.mode, grid.problem, known_only=not options.unknown_too)
+    }
     cases = [case for case in loaded.cases if case.case_id in facts]
     if not cases:
-        raise DataError(
-            f"{options.facts}: no fact of {options.cases} can be edited for {grid.problem.title}; the model knows none"
-        )
+        log.warning("%s: none of the %d facts can be edited", grid.problem.title, len(known))
     texts = options.essence_texts if grid.problem.key in options.essence_problems else 0
     asked = ProbeSettings(loaded.mode, loaded.noise, options.paraphrases, options.neighbors, texts)
     blocks = blocks_of(cases, options.shard, options.block)

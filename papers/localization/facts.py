@@ -58,14 +58,17 @@ def read_facts(path: str | Path) -> list[Fact]:
     return [Fact.from_json(row, f"{path}, line {number}") for number, row in enumerate(read_jsonl(path), start=1)]
 
 
-def usable(fact: Fact, mode: Mode, problem: Problem | None = None) -> bool:
+def usable(fact: Fact, mode: Mode, problem: Problem | None = None, *, known_only: bool = True) -> bool:
     """Return whether a fact enters an analysis: known, and likely enough where the problem or the mode asks for it.
 
     Fact Erasure needs p(o_true | s, r) ≥ 0.02 (§5.1): what is unlikely cannot be erased.
+
+    Args:
+        known_only: leave out what the model does not know, as the paper does.
     """
     wants_likely = mode.skips_unlikely or (problem is not None and problem.objective == "minimise")
     likely = fact.probability >= MIN_PROBABILITY or not wants_likely
-    return fact.known and likely and fact.case_id not in mode.skipped
+    return (fact.known or not known_only) and likely and fact.case_id not in mode.skipped
 
 
 def names_object(completion: str, target: str) -> bool:

@@ -23,6 +23,7 @@ def add_case_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=Path, required=True, help="file of cases")
     parser.add_argument("--wording", type=_wording, help="zsRE: JSON object with the frames of its questions")
     parser.add_argument("--first", type=int, help="only the first N cases of the file (default: all)")
+    parser.add_argument("--unknown-too", action="store_true", help="use facts that the model does not know as well")
     parser.add_argument("--mode", default="as_paper", help="as_paper (default) or as_released")
     parser.add_argument("--noise", default="s3", help="noise on subjects: s3 (three sigma) or a number (default: s3)")
     parser.add_argument("--block", type=int, default=25, help="cases computed together")

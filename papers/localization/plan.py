@@ -54,7 +54,7 @@ class Plan(RunPlan):
             f"--first {self.cases(wildcards.run)} --mode {self.mode} --noise {model['noise']}",
             f"--dtype {self._config['run']['dtype']} {self.device}",
         ]
-        return " ".join(options)
+        return " ".join([*options, *([] if self._config["known_only"] else ["--unknown-too"])])
 
     def wording(self, wildcards: Any) -> list[str]:
         """Return the words that say how zsRE's questions are put, to be quoted in a command."""

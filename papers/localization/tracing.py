@@ -117,8 +117,11 @@ def _parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Write the traces that the command line asks for and return how many."""
     loaded = load(options)
-    wanted = {fact.case_id for fact in read_facts(options.facts) if usable(fact, loaded.mode)}
+    known = not options.unknown_too
+    wanted = {fact.case_id for fact in read_facts(options.facts) if usable(fact, loaded.mode, known_only=known)}
     cases = [case for case in loaded.cases if case.case_id in wanted]
+    if not cases:
+        raise DataError(f"{options.facts}: the model knows none of the facts, so there is none to trace")
 
     def rows() -> Iterator[dict[str, Any]]:
         for block in tqdm(blocks_of(cases, options.shard, options.block), unit="block", disable=None):
