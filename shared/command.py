@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from shared import runtime
 from shared.adapters import save_edit, save_lora
-from shared.deltas import applied
+from shared.deltas import Edit, applied
 from shared.edit_cases import DATASETS, evaluate_variants
 from shared.editors import Editor
 from shared.errors import ConfigError, DataError
@@ -70,7 +70,8 @@ def moments_for(options: argparse.Namespace, lm: LM, layers: Sequence[int]) -> S
     return collect(lm, options.corpus, layers, max_documents=options.documents)
 
 
-def _show(comparison: Comparison) -> None:
+def show(comparison: Comparison) -> None:
+    """Print what the model says before and after an edit."""
     say(f"\n{comparison.prompt}")
     for target, before in comparison.before.items():
         say(f"  p({target!r})".ljust(30) + f"{before:9.2e} -> {comparison.after[target]:9.2e}")
@@ -107,7 +108,12 @@ def edit(options: argparse.Namespace, build: Build, *, paper: str) -> None:
     say(f"{options.editor} on {options.model}: {', '.join(delta.module for delta in made.deltas)}")
     say("  " + ", ".join(f"{name} {value:.4g}" for name, value in made.info.items() if not isinstance(value, str)))
     for comparison in compare(lm, made, request, options.also, length=options.length, seed=options.seed, paper=paper):
-        _show(comparison)
+        show(comparison)
+    save(options, lm, made)
+
+
+def save(options: argparse.Namespace, lm: LM, made: Edit) -> None:
+    """Save an edit in the forms that `--save-edit`, `--save-adapter` and `--save-model` ask for."""
     if options.save_edit:
         save_edit(made, options.save_edit)
         say(f"\nedit saved to {options.save_edit}")

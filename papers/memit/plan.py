@@ -4,10 +4,11 @@ The Snakefile asks a `Plan` and computes nothing itself. Methods named after a p
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from shared.plan import RunPlan
+from shared.runs import batch_size
 
 METHODS = ["papers.memit.editor", "papers.memit.baselines", "papers.rome.editor"]
 NEW_SUBJECTS = "new_subjects"
@@ -20,10 +21,14 @@ class Plan(RunPlan):
 
     Args:
         config: settings of the paper with the run's own under `run`.
+
+    Attributes:
+        second: the run of the small models.
     """
 
     def __init__(self, config: Mapping[str, Any]):
         super().__init__("memit", config, METHODS)
+        self.second = config["items"]["second"]
 
     # Case files: of the data set, of new subjects, or arranged in blocks of either.
 
@@ -60,6 +65,10 @@ class Plan(RunPlan):
     def arranged_cases(self, wildcards: Any) -> str:
         """Return the file whose records are arranged in blocks."""
         return self._cases_of(wildcards.model, "counterfact", self._config["requests"]["about"])
+
+    def index_file(self, wildcards: Any) -> str:
+        """Return the table of cases and blocks of the arrangement that a run edits."""
+        return self.case_file(wildcards).removesuffix(".json") + ".csv"
 
     def arrangement(self, wildcards: Any) -> str:
         """Return the options that say which blocks an arrangement has, to be used as they are."""
@@ -137,17 +146,47 @@ class Plan(RunPlan):
 
     # Items.
 
+    def table_2_records(self) -> list[str]:
+        """Return the results of Table 2: the lead model's largest run, and the small models' own."""
+        runs = {self.lead: self.scaling()[-1]} | dict.fromkeys(self.small, self.second)
+        return [f"<results>/memit/{model}/{run}/summary.csv" for model, run in runs.items()]
+
     def scaling(self) -> list[str]:
         """Return the runs of the scaling curves, in ascending number of edits."""
         return list(self._config["items"]["scaling"])
 
-    def sizes(self, runs: Sequence[str]) -> str:
-        """Return, as JSON, how many cases each of the runs edits at a time."""
-        found = []
-        for run in runs:
-            protocol = self._config["runs"][run].get("protocol", "single")
-            found.append(min(int(protocol.removeprefix("batch:")) if ":" in protocol else 1, self.cases(run)))
-        return json.dumps({"sizes": found})
+    def sizes(self) -> str:
+        """Return, as JSON, how many cases each run of the scaling curves edits at a time."""
+        protocols = {run: self._config["runs"][run]["protocol"] for run in self.scaling()}
+        return json.dumps({"sizes": [min(batch_size(how) or 1, self.cases(run)) for run, how in protocols.items()]})
+
+    def arrangement_of(self, run: str) -> str:
+        """Return, as JSON, the size of the blocks that a run edits."""
+        return json.dumps({"size": self._config["arrangements"][self._config["runs"][run]["arranged"]]["size"]})
+
+    def critical_layers(self) -> str:
+        """Return, as JSON, the layers that MEMIT edits in the lead model."""
+        return json.dumps({"layers": self._config["models"][self.lead]["memit"]["layers"]})
+
+    def mixed(self) -> list[str]:
+        """Return the runs on mixtures of relations, in ascending size."""
+        runs = self._config["runs"]
+        sizes = {
+            run: self._config["arrangements"][own["arranged"]]["size"]
+            for run, own in runs.items()
+            if "mixtures" in self._config["arrangements"].get(own.get("arranged"), {})
+        }
+        return sorted(sizes, key=sizes.__getitem__)
+
+    def mixture_sizes(self) -> str:
+        """Return, as JSON, the sizes of the runs on mixtures."""
+        arranged = [self._config["runs"][run]["arranged"] for run in self.mixed()]
+        return json.dumps({"sizes": [self._config["arrangements"][name]["size"] for name in arranged]})
+
+    def layer_sets(self) -> str:
+        """Return, as JSON, how the lead model's sets of layers are written."""
+        sets = self._config["models"][self.lead]["layer_sets"]
+        return json.dumps({"sets": {name: ", ".join(map(str, layers)) for name, layers in sets.items()}})
 
     def timed_cases(self, wildcards: Any) -> str:
         """Return the file of the facts on which methods are timed."""

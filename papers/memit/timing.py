@@ -1,9 +1,9 @@
 """How long methods take for one joint edit of n facts, and how much memory: measurements of this run's machine.
 
-    python -m papers.memit.timing --methods papers.memit.editor papers.memit.baselines \\
-        --model results/models/world-small --moments results/moments/world-small.safetensors --contexts contexts.json --cases counterfact.json \\
-        --timed '{"memit": {"sizes": [100, 1000], "settings": {"layers": [1, 2, 3], "update_weight": 500}}}' \\
-        --out seconds.csv
+    python -m papers.memit.timing --methods papers.memit.editor papers.memit.baselines --out seconds.csv \\
+        --model results/models/world-small --moments results/moments/world-small.safetensors \\
+        --contexts contexts.json --cases counterfact.json \\
+        --timed '{"memit": {"sizes": [100, 1000], "settings": {"layers": [1, 2, 3], "update_weight": 500}}}'
 """
 
 import argparse

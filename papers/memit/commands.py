@@ -1,0 +1,80 @@
+"""What the paper's command line does: write many facts at once, evaluate a file of cases."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+import papers.memit.baselines
+import papers.memit.editor  # noqa: F401 (both register their methods)
+from papers.memit import PAPER
+from papers.memit.editor import CONTEXT_STARTS
+from shared import command
+from shared.adapters import save_lora
+from shared.command import load, moments_for, save, say, show
+from shared.contexts import sample_contexts
+from shared.deltas import Edit
+from shared.editors import Editor, make_editor
+from shared.errors import ConfigError
+from shared.models import LM
+from shared.published import editor_settings
+from shared.requests import read_requests
+from shared.single_fact import compare
+
+CONFIG = Path(__file__).with_name("config.yaml")
+HINT = "the layers where tracing finds that severed MLPs matter (`python -m papers.rome trace` shows them)"
+
+
+def build_editor(options: argparse.Namespace, lm: LM) -> Editor:
+    """Return the editor that the options describe, with its settings for this model.
+
+    Raises:
+        ConfigError: no layers or no weight of the second moment are known for the model, or its moments are missing.
+    """
+    settings = editor_settings(CONFIG, options.model, options.editor, options.layers, hint=HINT)
+    if options.editor == "memit":
+        if options.weight is not None:
+            settings["update_weight"] = options.weight
+        if "update_weight" not in settings:
+            raise ConfigError(f"no weight of the second moment is known for {options.model!r}: give --weight 15000")
+        settings["repeats"] = "joint" if options.joint else settings["repeats"]
+        settings["conflicts"] = "allow" if options.allow_conflicts else "refuse"
+        settings["moments"] = moments_for(options, lm, settings["layers"])
+        settings["contexts"] = sample_contexts(lm, CONTEXT_STARTS, [(10, 1)], options.seed, paper=PAPER.key)
+    return make_editor(options.editor, **settings)
+
+
+def as_factors(edit: Edit) -> Edit:
+    """Return the edit with every change as two factors of one rank, which is what a LoRA adapter can hold.
+
+    A whole matrix M of a mass edit is the product of M and the identity: exact, of rank d_model.
+    """
+    deltas = []
+    for delta in edit.deltas:
+        if delta.dense is not None:
+            delta = replace(delta, left=delta.dense, right=torch.eye(delta.dense.shape[1]).to(delta.dense), dense=None)
+        deltas.append(replace(delta, left=delta.left.float(), right=delta.right.float()))
+    return replace(edit, deltas=tuple(deltas))
+
+
+def edit(options: argparse.Namespace) -> None:
+    """Write the requests of a file at once; show some answers before and after; save what was asked for."""
+    requests = [case.request for case in read_requests(options.requests)]
+    lm = load(options)
+    made = build_editor(options, lm).edit(lm, requests)
+    say(f"{options.editor} on {options.model}: {len(requests)} facts in {', '.join(d.module for d in made.deltas)}")
+    say("  " + ", ".join(f"{name} {value:.4g}" for name, value in made.info.items() if not isinstance(value, str)))
+    for request in requests[: options.show]:
+        for comparison in compare(lm, made, request, length=options.length, seed=options.seed, paper=PAPER.key):
+            show(comparison)
+    if options.save_adapter and options.editor == "memit":
+        save_lora(lm, as_factors(made), options.save_adapter)
+        say(f"\nLoRA adapter saved to {options.save_adapter} (load it with peft on the unedited model)")
+        options.save_adapter = None
+    save(options, lm, made)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Edit the cases of a file, ask the paper's questions before and after, and print the metrics."""
+    command.evaluate(options, build_editor, {"counterfact": "memit", "zsre": "zsre_rome"})

@@ -1,0 +1,13 @@
+"""Table 1: many facts of zsRE edited at once."""
+
+from shared.editing_results import ZSRE_COLUMNS, editing_table
+from shared.item_command import Request, Table, table_main
+
+
+def make(request: Request) -> Table:
+    """Compare editors on zsRE."""
+    return editing_table(request, "table_1", "Table 1: zsRE, edited at once", "zsre", ZSRE_COLUMNS)
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)
