@@ -5,8 +5,8 @@ import torch
 
 from shared.errors import ConfigError, ModelError, NumericalError
 from shared.fitting import Adam, Row, mean_nll, mean_probability, teacher_forced
-from shared.forward import logits, run_blocks
 from shared.optimise import VectorProblem, VectorSettings, optimise_vectors
+from shared.tests.search_oracle import plain_search
 from shared.tests.tiny import FAMILIES, tiny_lm
 
 LAYER = 1
@@ -42,69 +42,6 @@ def _with_rest(noise, target):
     return None if noise is None else torch.cat([noise, torch.zeros(len(target) - 1, noise.shape[1])])
 
 
-def _embedded(lm, row):
-    ids = torch.tensor([list(row.ids)])
-    hidden = lm.arch.embedding(ids)
-    if row.noise is not None:
-        hidden = hidden + row.noise[None]
-    if lm.arch.position_embedding is not None:
-        hidden = hidden + lm.arch.position_embedding(torch.arange(ids.shape[1]))[None]
-    return hidden
-
-
-def _plain_search(lm, problem, settings, site="mlp", objective=mean_nll, at=LAYER):
-    """One problem, every text on its own, all positions, all blocks."""
-    delta = torch.zeros(lm.arch.d_model, requires_grad=True)
-    adam = torch.optim.Adam([delta], lr=settings.lr)
-    initial = before = None
-    losses = []
-
-    def scores(row, lookup):
-        nonlocal initial
-
-        def change(layer, hidden):
-            nonlocal initial
-            if layer != at:
-                return None
-            if initial is None and site == "block":
-                initial = hidden[0, lookup].detach().clone()
-            return torch.cat([hidden[:, :lookup], hidden[:, lookup : lookup + 1] + delta, hidden[:, lookup + 1 :]], 1)
-
-        def watch(_module, _args, output):
-            nonlocal initial
-            if initial is None and site == "mlp":
-                initial = output[0, lookup].detach().clone()
-
-        handle = lm.arch.mlp(at).register_forward_hook(watch)
-        hidden = run_blocks(lm, _embedded(lm, row), range(lm.arch.n_layers), observe=change)
-        handle.remove()
-        return logits(lm, hidden)[0].log_softmax(-1)
-
-    for step in range(settings.n_steps):
-        picked = torch.stack(
-            [
-                scores(row, lookup)[list(row.positions), list(row.tokens)]
-                for row, lookup in zip(problem.rows, problem.lookups, strict=True)
-            ]
-        )
-        anchor = scores(problem.anchor, len(problem.anchor.ids) - 1)[-1]
-        before = anchor.detach() if before is None else before
-        fit = objective(picked[None], torch.ones_like(picked[None], dtype=torch.bool))[0]
-        kl = settings.kl_factor * (anchor.exp() * (anchor - before)).sum()
-        loss = fit + kl + settings.weight_decay * delta.norm() / initial.norm() ** 2
-        losses.append(loss.item())
-        if loss < settings.stop_below or (step == settings.n_steps - 1 and not settings.update_last):
-            break
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        limit = settings.clamp_norm_factor * initial.norm()
-        if delta.norm() > limit:
-            with torch.no_grad():
-                delta.mul_(limit / delta.norm())
-    return delta.detach(), initial, losses
-
-
 def _assert_equal(result, expected, tolerance=1e-4):
     delta, initial, losses = expected
     assert len(result.terms) == len(losses)
@@ -119,7 +56,7 @@ def test_equals_a_plain_search_in_every_layout(family):
     settings = VectorSettings(n_steps=5, lr=0.05)
     problems = [_problem(lm, number, target_length=1 + number % 2) for number in range(3)]
     for result, problem in zip(optimise_vectors(lm, problems, LAYER, settings=settings), problems, strict=True):
-        _assert_equal(result, _plain_search(lm, problem, settings))
+        _assert_equal(result, plain_search(lm, problem, settings, LAYER))
 
 
 @pytest.mark.parametrize("site", ["mlp", "block"])
@@ -129,7 +66,7 @@ def test_sites_objectives_and_noise(site, noisy):
     settings = VectorSettings(n_steps=4, lr=0.05, update_last=True, stop_below=0.0, clamp_norm_factor=0.1)
     problem = _problem(lm, 4, noisy=noisy)
     result = optimise_vectors(lm, [problem], LAYER, site=site, settings=settings, objective=_likelihood)[0]
-    _assert_equal(result, _plain_search(lm, problem, settings, site, _likelihood))
+    _assert_equal(result, plain_search(lm, problem, settings, LAYER, site, _likelihood))
 
 
 def test_finished_problems_leave_at_their_own_step():
@@ -141,7 +78,7 @@ def test_finished_problems_leave_at_their_own_step():
     together = optimise_vectors(lm, problems, LAYER, settings=settings)
     assert len({len(result.terms) for result in together}) > 1
     for result, problem in zip(together, problems, strict=True):
-        _assert_equal(result, _plain_search(lm, problem, settings), tolerance=1e-3)
+        _assert_equal(result, plain_search(lm, problem, settings, LAYER), tolerance=1e-3)
 
 
 def test_batch_size_and_order_do_not_matter():
@@ -160,7 +97,7 @@ def test_first_and_last_layer(layer):
     lm, settings = tiny_lm(), VectorSettings(n_steps=5, lr=0.05, clamp_norm_factor=0.2)
     problem = _problem(lm, 1, suffix_length=0)
     result = optimise_vectors(lm, [problem], layer, settings=settings)[0]
-    _assert_equal(result, _plain_search(lm, problem, settings, at=layer))
+    _assert_equal(result, plain_search(lm, problem, settings, layer))
     assert result.delta.norm() <= 0.2 * result.initial.norm() * (1 + 1e-6)
 
 
