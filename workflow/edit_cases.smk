@@ -5,7 +5,8 @@
 # per probe), cases.csv (metrics of each case) and summary.csv (means with intervals). The paper's config holds `models`,
 # `editors`, `contexts`, `generation`, `block`, `max_tokens`, `max_cases` and `runs`, each run with dataset, cases,
 # variants and generation, and where it wants them protocol, other_facts and metrics.
-# `--set-scatter <paper>_edits=64` cuts every run into 64 jobs; their number changes no result.
+# `edit_shards` in the config, 2 if absent, or `--set-scatter <paper>_edits=64` says into how many jobs every run is cut;
+# their number changes no result.
 
 
 wildcard_constraints:
@@ -14,7 +15,7 @@ wildcard_constraints:
 
 
 scattergather:
-    **{f"{PLAN.paper}_edits": 2},
+    **{f"{PLAN.paper}_edits": config.get("edit_shards", 2)},
 
 
 rule sample_contexts:

@@ -1,10 +1,8 @@
 """Arrange the records of a data set for mass edits: without conflicts, or in blocks by relation.
 
     python -m papers.memit.arrange --dataset counterfact --cases counterfact.json --out conflict_free.json
-    python -m papers.memit.arrange --dataset counterfact --cases counterfact.json --each-relation 300 \\
-        --out by_relation.json --index by_relation.csv
-    python -m papers.memit.arrange --dataset counterfact --cases counterfact.json --size 700 \\
-        --mixtures '[["P27", "P37"], ["P413", "P1412"]]' --out mixed.json --index mixed.csv
+    python -m papers.memit.arrange --dataset counterfact --cases counterfact.json --size 300 --each-relation \\
+        --mixtures '[["P27", "P37"], ["P413", "P1412"]]' --out blocks.json --index blocks.csv
 
 Blocks follow each other in the file, so that the protocol `batch:<size>` edits each of them jointly. The index says
 which block each case belongs to. Cases of an arrangement are numbered anew: a record may stand in several blocks.
@@ -103,12 +101,13 @@ def write_blocks(blocks: Mapping[str, Sequence[Record]], out: Path, index: Path)
 def _arrange(options: argparse.Namespace) -> int:
     records = read_json(options.cases)
     records = conflict_free(records, READERS[options.dataset](options.cases), options.dataset)
-    if options.each_relation:
-        return write_blocks(each_relation(records, options.each_relation), options.out, options.index)
+    if options.size is None:
+        write_json(options.out, records)
+        return len(records)
+    blocks = each_relation(records, options.size) if options.each_relation else {}
     if options.mixtures:
-        return write_blocks(mixtures(records, options.mixtures, options.size), options.out, options.index)
-    write_json(options.out, records)
-    return len(records)
+        blocks |= mixtures(records, options.mixtures, options.size)
+    return write_blocks(blocks, options.out, options.index)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -116,17 +115,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m papers.memit.arrange", description=__doc__.split("\n")[0])
     parser.add_argument("--dataset", choices=READERS, required=True, help="format of the records")
     parser.add_argument("--cases", type=Path, required=True, help="JSON array of records")
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--each-relation", type=int, metavar="N", help="blocks of N records of one relation each")
-    what.add_argument("--mixtures", type=json.loads, help="JSON list of pairs of relations: blocks of each and of both")
-    parser.add_argument("--size", type=int, help="records of a block of --mixtures")
+    parser.add_argument("--size", type=int, help="make blocks of so many records")
+    parser.add_argument("--each-relation", action="store_true", help="a block of each relation with enough records")
+    parser.add_argument("--mixtures", type=json.loads, help="JSON list of pairs of relations: each alone and both")
     parser.add_argument("--out", type=Path, required=True, help="JSON array to write")
     parser.add_argument("--index", type=Path, help="CSV of case and block to write")
     options = parser.parse_args(arguments)
-    if (options.each_relation or options.mixtures) and (options.dataset != "counterfact" or not options.index):
+    wanted = options.each_relation or bool(options.mixtures)
+    if wanted != (options.size is not None):
+        parser.error("blocks need --size, and --each-relation or --mixtures or both")
+    if wanted and (options.dataset != "counterfact" or not options.index):
         parser.error("blocks are made of CounterFact records and need --index")
-    if options.mixtures and not options.size:
-        parser.error("--mixtures needs --size")
     runtime.start_logging()
     try:
         count = _arrange(options)

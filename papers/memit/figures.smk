@@ -51,7 +51,7 @@ use rule figure_3 as figure_5 with:
 
 use rule figure_3 as figure_6 with:
     input:
-        collect("<results>/memit/{model}/by_relation/blocks.csv", model=[PLAN.lead]),
+        collect("<results>/memit/{model}/{run}/blocks.csv", model=[PLAN.lead], run=PLAN.relations),
     output:
         svg=report("<figures>/memit/figure_6.svg", **report_item("MEMIT", "figure_6")),
         png="<figures>/memit/figure_6.png",
@@ -63,7 +63,8 @@ use rule figure_3 as figure_6 with:
     params:
         item="figure_6",
         models=[PLAN.lead],
-        settings=PLAN.arrangement_of("by_relation"),
+        settings="{}",
+        n=PLAN.block_size(PLAN.relations),
         code=code_digest("papers.memit.items.figure_6"),
 
 

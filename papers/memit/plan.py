@@ -24,11 +24,12 @@ class Plan(RunPlan):
 
     Attributes:
         second: the run of the small models.
+        relations: the run of Figure 6.
     """
 
     def __init__(self, config: Mapping[str, Any]):
         super().__init__("memit", config, METHODS)
-        self.second = config["items"]["second"]
+        self.second, self.relations = config["items"]["second"], config["items"]["relations"]
 
     # Case files: of the data set, of new subjects, or arranged in blocks of either.
 
@@ -73,9 +74,10 @@ class Plan(RunPlan):
     def arrangement(self, wildcards: Any) -> str:
         """Return the options that say which blocks an arrangement has, to be used as they are."""
         own = self._config["arrangements"][wildcards.arrangement]
-        if "mixtures" in own:
-            return f"--size {own['size']} --mixtures '{json.dumps(own['mixtures'])}'"
-        return f"--each-relation {own['size']}"
+        options = [f"--size {own['size']}"]
+        options += ["--each-relation"] if own["each_relation"] else []
+        options += [f"--mixtures '{json.dumps(own['mixtures'])}'"] if own["mixtures"] else []
+        return " ".join(options)
 
     # Editors: settings by model, z vectors and moments that have files of their own.
 
@@ -86,8 +88,9 @@ class Plan(RunPlan):
         for name, own in found.items():
             if "layer_set" in own:
                 own["layers"] = sets[own.pop("layer_set")]
-            if "search" in own:
-                own["targets"] = list(input[f"targets_{own.pop('search')}"])
+            search = own.pop("search", None)
+            if search:
+                own["targets"] = list(input[f"targets_{search}"])
             if own.get("site") == "attention":
                 own["site_moments"] = input.attention
             found[name] = own
@@ -96,7 +99,7 @@ class Plan(RunPlan):
     def edit_inputs(self, wildcards: Any) -> dict[str, Any]:
         """Return the files of z vectors and of attention moments that a run's variants read."""
         own = self._run(wildcards)["variants"].values()
-        searches = dict.fromkeys(variant["search"] for variant in own if "search" in variant)
+        searches = dict.fromkeys(search for variant in own if (search := variant.get("search")))
         folder = f"<results>/memit/{wildcards.model}"
         count = self._config["search_shards"]
         shards = [f"{shard}-of-{count}" for shard in range(1, count + 1)]
@@ -124,7 +127,7 @@ class Plan(RunPlan):
         own = self._config["searches"][wildcards.search]
         run = self._config["run"]
         return (
-            f"--dataset {own['dataset']} --first {self._capped(own['cases'])} --block {self._config['search_block']}"
+            f"--dataset {own['dataset']} --first {own['cases']} --block {self._config['search_block']}"
             f" --max-tokens {self._config['search_tokens']} --dtype {run['dtype']} {self.device}"
         )
 
@@ -160,28 +163,21 @@ class Plan(RunPlan):
         protocols = {run: self._config["runs"][run]["protocol"] for run in self.scaling()}
         return json.dumps({"sizes": [min(batch_size(how) or 1, self.cases(run)) for run, how in protocols.items()]})
 
-    def arrangement_of(self, run: str) -> str:
-        """Return, as JSON, the size of the blocks that a run edits."""
-        return json.dumps({"size": self._config["arrangements"][self._config["runs"][run]["arranged"]]["size"]})
-
     def critical_layers(self) -> str:
         """Return, as JSON, the layers that MEMIT edits in the lead model."""
         return json.dumps({"layers": self._config["models"][self.lead]["memit"]["layers"]})
 
     def mixed(self) -> list[str]:
-        """Return the runs on mixtures of relations, in ascending size."""
-        runs = self._config["runs"]
-        sizes = {
-            run: self._config["arrangements"][own["arranged"]]["size"]
-            for run, own in runs.items()
-            if "mixtures" in self._config["arrangements"].get(own.get("arranged"), {})
-        }
-        return sorted(sizes, key=sizes.__getitem__)
+        """Return the runs of Figure 7, in ascending size."""
+        return list(self._config["items"]["mixed"])
 
     def mixture_sizes(self) -> str:
-        """Return, as JSON, the sizes of the runs on mixtures."""
-        arranged = [self._config["runs"][run]["arranged"] for run in self.mixed()]
-        return json.dumps({"sizes": [self._config["arrangements"][name]["size"] for name in arranged]})
+        """Return, as JSON, the sizes of the blocks of these runs."""
+        return json.dumps({"sizes": [self.block_size(run) for run in self.mixed()]})
+
+    def block_size(self, run: str) -> int:
+        """Return how many cases a run edits in a block."""
+        return self._config["arrangements"][self._config["runs"][run]["arranged"]]["size"]
 
     def layer_sets(self) -> str:
         """Return, as JSON, how the lead model's sets of layers are written."""

@@ -16,6 +16,8 @@ def make(request: Request) -> Drawing:
     """Draw (a) the Score of each relation as bars and (b) specificity against generalisation."""
     ((model, path),) = request.files()
     frame = read_csv(path, COLUMNS).rename(columns={"block": "relation"})
+    # Blocks of several relations belong to Figure 7.
+    frame = frame[~frame["relation"].str.contains("+", regex=False)]
     methods = [method for method in METHODS if method in set(frame["editor"])]
     scores = frame[frame["metric"] == "score"].pivot(index="relation", columns="editor", values="value")
     order = scores["memit"].sort_values(ascending=False, kind="stable").index

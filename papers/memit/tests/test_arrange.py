@@ -38,7 +38,7 @@ def test_the_later_record_of_a_conflict_is_dropped(cases):
 
 
 def test_a_block_for_each_relation_with_enough_records(cases):
-    kept, index = _run(cases, "--each-relation", "4")
+    kept, index = _run(cases, "--each-relation", "--size", "4")
     assert [case.case_id for case in kept] == list(range(12))
     assert index["block"].tolist() == ["P0"] * 4 + ["P1"] * 4 + ["P2"] * 4
     assert [case.request.subject for case in kept][:4] == ["S0", "S3", "S6", "S9"]
@@ -51,10 +51,21 @@ def test_mixtures_hold_each_relation_alone_and_both_in_equal_parts(cases):
     assert index["relation"].tolist()[4:] == ["P0", "P2"]
 
 
+def test_both_kinds_of_blocks_share_the_relations(cases):
+    _, index = _run(cases, "--each-relation", "--mixtures", '[["P0", "P2"]]', "--size", "2")
+    assert index["block"].tolist() == [label for label in ("P0", "P1", "P2", "P0+P2") for _ in range(2)]
+
+
+def test_blocks_without_a_size_are_no_request(cases, capsys):
+    with pytest.raises(SystemExit):
+        _run(cases, "--each-relation")
+    assert "blocks need --size" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--each-relation", "9"], "no relation has 9 records, the largest has 4"),
+        (["--each-relation", "--size", "9"], "no relation has 9 records, the largest has 4"),
         (["--mixtures", '[["P0", "P7"]]', "--size", "2"], "relation P7 has 0 records"),
         (["--mixtures", '[["P0", "P1"]]', "--size", "3"], "take an even size"),
     ],
