@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from papers.localization.settings import editor_of, method_settings
 from shared.plan import RunPlan
 
 METHODS = ["papers.rome.editor", "papers.memit.editor"]
@@ -94,7 +95,8 @@ class Plan(RunPlan):
 
     def editing(self, wildcards: Any, input: Any) -> list[str]:  # noqa: A002
         """Return the words of `papers.localization.editing`'s command line but for the problems."""
-        own, essence = self._editor(wildcards), self._config["essence"]
+        own = editor_of(self._config, wildcards.model, wildcards.editor)
+        essence = self._config["essence"]
         batch = own["edit_batch"] or self._config["block"]
         limits = [
             f"--{name} {self._config[name]}" for name in ("paraphrases", "neighbors") if self._config[name] is not None
@@ -111,26 +113,12 @@ class Plan(RunPlan):
         return [*" ".join([*options, *limits]).split(), *self.wording(wildcards)]
 
     def problems(self, wildcards: Any) -> str:
-        """Return the problems of a run, each with the settings that the editor gets for it, as JSON.
-
-        The more special settings win: the editor's, the problem's, the released code's under `as_released`, the model's
-        own for the editor, and for the problem.
-        """
-        model, key = self._model(wildcards), wildcards.editor
-        released = self._config["released"] if self.mode == "as_released" else {}
-        found = {}
-        for problem in self._run(wildcards)["problems"]:
-            levels = [self._config["problems"], released, {problem: model["editors"]}, model["problems"]]
-            settings = dict(self._config["editors"][key])
-            for level in levels:
-                settings |= level.get(problem, {}).get(key, {})
-            rest = {"method", "window", "edit_batch"}
-            found[problem] = {name: value for name, value in settings.items() if name not in rest}
+        """Return the problems of a run, each with the settings that the editor gets for it, as JSON."""
+        found = {
+            problem: method_settings(self._config, wildcards.model, wildcards.editor, problem)
+            for problem in self._run(wildcards)["problems"]
+        }
         return json.dumps(found)
-
-    def _editor(self, wildcards: Any) -> dict[str, Any]:
-        """Return what a model's editor has in common for all problems."""
-        return self._config["editors"][wildcards.editor] | self._model(wildcards)["editors"].get(wildcards.editor, {})
 
     def measures(self, wildcards: Any) -> str:
         """Return the options of `papers.localization.measure`."""

@@ -30,6 +30,7 @@ class ProbeSettings:
         noise: standard deviation of the noise on subjects, where the problem corrupts them.
         paraphrases, neighbors: at most so many prompts of each kind; None for all.
         essence_texts: at most so many texts about the subject.
+        partial: whether a case may lack paraphrases or neighbours; their scores are missing then.
     """
 
     mode: Mode
@@ -37,6 +38,7 @@ class ProbeSettings:
     paraphrases: int | None = None
     neighbors: int | None = None
     essence_texts: int = 5
+    partial: bool = False
 
     def count(self, kind: str) -> int | None:
         """Return how many prompts of a kind are asked at most."""
@@ -64,7 +66,7 @@ def probes_for(lm: LM, case: Case, problem: Problem, target: str, fact: Fact, se
     """
     asked = [(REWRITE, rewrite_prompt(case))]
     for kind, prompts in ((PARAPHRASE, case.paraphrase_prompts), (NEIGHBORHOOD, case.neighborhood_prompts)):
-        if not prompts:
+        if not prompts and not settings.partial:
             raise DataError(f"case_id {case.case_id}: no {kind} prompt, so its {kind} score is undefined")
         asked += [(kind, prompt) for prompt in prompts[: settings.count(kind)]]
     ids = [encode(lm, prompt) for _, prompt in asked]

@@ -68,6 +68,8 @@ def score_edit(row: Mapping[str, Any], problem: Problem, mode: Mode) -> dict[str
     before, after = row["before"], row["after"]
 
     def mean_of(kind: str) -> float:
+        if kind not in before:
+            return math.nan
         pairs = zip(before[kind], after[kind], strict=True)
         if kind == "neighborhood":
             return float(np.mean([neighborhood_score(*pair) for pair in pairs]))
