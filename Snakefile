@@ -35,6 +35,16 @@ module rome:
 use rule * from rome as rome_*
 
 
+module memit:
+    snakefile:
+        "papers/memit/Snakefile"
+    config:
+        paper_config("memit")
+
+
+use rule * from memit as memit_*
+
+
 include: "workflow/compare.smk"
 
 
