@@ -48,7 +48,7 @@ class Newcomer:
 
 
 def newcomers(book: FactBook, count: int, seed: int) -> list[Newcomer]:
-    """Return `count` newcomers, whose relations take turns.
+    """Return `count` newcomers, whose relations take turns; fewer are the first of more.
 
     Raises:
         ConfigError: the names' words have fewer unused pairs.
@@ -60,12 +60,13 @@ def newcomers(book: FactBook, count: int, seed: int) -> list[Newcomer]:
     pairs = [name for first in firsts for last in lasts if (name := f"{first} {last}") not in known]
     if count > len(pairs):
         raise ConfigError(f"{count} new subjects are asked for; the world's names leave {len(pairs)} pairs of words")
-    rng = random.Random(seed_for("new subjects", book.seed, seed))
+    random.Random(seed_for("new subjects", book.seed, seed)).shuffle(pairs)
     relations = list(dict.fromkeys(fact.relation_id for fact in book.editable_facts if fact.subject_id in people))
     chosen = []
-    for place, name in enumerate(rng.sample(pairs, count)):
+    for place, name in enumerate(pairs[:count]):
         relation_id = relations[place % len(relations)]
         forms = [form for form in book.relation[relation_id].forms if form.kind == "subject_first"]
+        rng = random.Random(seed_for("new subjects", "form", seed, name))
         chosen.append(Newcomer(name, relation_id, rng.choice(forms)))
     return chosen
 

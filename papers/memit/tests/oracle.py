@@ -1,7 +1,8 @@
-"""MEMIT as the paper describes it, one request and one layer at a time: the yardstick for numbers and for speed.
+"""MEMIT as the paper describes it, one search and one layer at a time: the yardstick for numbers and for speed.
 
 Every pass runs the whole model on whole prompts and projects every position to the vocabulary; nothing is kept from one
-layer to the next. Only tokenisation is shared with the engine, so that agreement means something.
+layer to the next. Keys are read in batches of 128 prompts, as the authors do. Only tokenisation is shared with the
+engine, so that agreement means something.
 """
 
 from collections.abc import Sequence
@@ -115,11 +116,10 @@ def insert_all(
     changes, originals = [], []
     for place, layer in enumerate(settings.layers):
         module = lm.arch.mlp_out(layer) if settings.site == "mlp" else attention_out(lm, layer)
-        columns = []
-        for contexts in prompts:
-            own = states_at_lookup(lm, contexts, module, inputs=True).double()
-            columns.append((own[0] + own[1:].mean(0)) / 2 if len(own) > 1 else own[0])
-        keys = torch.stack(columns, dim=1)  # (d_in, request)
+        every = [prompt for contexts in prompts for prompt in contexts]
+        states = states_at_lookup(lm, every, module, inputs=True).double().unflatten(0, (len(prompts), -1))
+        plain_key = states[:, 0]
+        keys = ((plain_key + states[:, 1:].mean(1)) / 2 if states.shape[1] > 1 else plain_key).T  # (d_in, request)
         plain = [contexts[0] for contexts in prompts]
         current = states_at_lookup(lm, plain, lm.arch.block(settings.z_layer), inputs=False)
         share = (targets - current).double().T / (len(settings.layers) - place)  # (d_model, request)
