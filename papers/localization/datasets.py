@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.errors import ConfigError
+from shared.errors import ConfigError, DataError
+from shared.reading import load_records
 from shared.requests import Case, EditRequest, read_counterfact, read_zsre
 from shared.seeding import seed_for
 
@@ -14,29 +15,34 @@ UNRELATED_MARK = "nq question: "
 
 
 @dataclass(frozen=True)
-class Wording:
-    """How zsRE's questions are put to the model; `{}` is the question.
+class ZsreForm:
+    """How zsRE's records become cases; `{}` is a question.
 
     Attributes:
-        question: for the question and its rephrasing.
-        unrelated: for the unrelated question, which is stored without its question mark.
+        question: how the question and its rephrasing are put to the model.
+        unrelated: how the unrelated question is put, which is stored without its question mark.
+        true_answer: field of a record that holds what is true of its subject: `answers`, of which the first counts, as
+            in the public file, or `pred`, where the file's answers are edits.
     """
 
     question: str = "Question: {} Answer:"
     unrelated: str = "Question: {}? Answer:"
+    true_answer: str = "answers"
 
     def __post_init__(self) -> None:
         for name in ("question", "unrelated"):
             if getattr(self, name).count("{}") != 1:
-                raise ConfigError(f"wording {name} is {getattr(self, name)!r}, expected one {{}} for the question")
+                raise ConfigError(f"zsRE's {name} is {getattr(self, name)!r}, expected one {{}} for the question")
+        if self.true_answer not in ("answers", "pred"):
+            raise ConfigError(f"zsRE's true_answer is {self.true_answer!r}, expected answers or pred")
 
 
-def read_cases(dataset: str, path: str | Path, wording: Wording | None = None) -> list[Case]:
+def read_cases(dataset: str, path: str | Path, form: ZsreForm | None = None) -> list[Case]:
     """Return the cases of a file.
 
     Args:
         dataset: `counterfact` or `zsre`.
-        wording: of zsRE's questions; the paper's if absent.
+        form: how zsRE's records become cases; the paper's if absent.
 
     Raises:
         ConfigError: the dataset is unknown.
@@ -45,14 +51,27 @@ def read_cases(dataset: str, path: str | Path, wording: Wording | None = None) -
     if dataset == "counterfact":
         return read_counterfact(path)
     if dataset == "zsre":
-        return zsre_cases(read_zsre(path)[0], wording or Wording())
+        form, cases = form or ZsreForm(), read_zsre(path)[0]
+        return zsre_cases(cases if form.true_answer == "answers" else _with_predictions(cases, path), form)
     raise ConfigError(f"dataset {dataset!r} is unknown; choose counterfact or zsre")
 
 
-def zsre_cases(cases: Sequence[Case], wording: Wording) -> list[Case]:
-    """Return zsRE cases whose first answer is what the model knows, and another case's answer what it is edited to.
+def _with_predictions(cases: Sequence[Case], path: str | Path) -> list[Case]:
+    """Return the cases with their record's `pred` as the answer."""
+    records, changed = load_records(path), []
+    for case in cases:
+        answer = records[case.case_id].get("pred")
+        if not isinstance(answer, str) or not answer.strip():
+            raise DataError(f"{path}: record {case.case_id}, field pred: got {answer!r}, expected the true answer")
+        request = case.request.model_copy(update={"target_new": answer})
+        changed.append(case.model_copy(update={"request": request}))
+    return changed
 
-    The other answer is drawn uniformly from all first answers of the file that differ from the true one; the draw
+
+def zsre_cases(cases: Sequence[Case], form: ZsreForm) -> list[Case]:
+    """Return zsRE cases whose answer is what the model knows, and another case's answer what it is edited to.
+
+    The other answer is drawn uniformly from all answers of the file that differ from the true one; the draw
     depends on the case alone (the authors draw with one generator, in file order).
     """
     answers = sorted({case.request.target_new for case in cases})
@@ -66,7 +85,7 @@ def zsre_cases(cases: Sequence[Case], wording: Wording) -> list[Case]:
         request = EditRequest(
             case_id=case.case_id,
             subject=case.request.subject,
-            prompt=wording.question.replace("{}", case.request.prompt),
+            prompt=form.question.replace("{}", case.request.prompt),
             target_new=others[drawn],
             target_true=true,
         )
@@ -74,8 +93,8 @@ def zsre_cases(cases: Sequence[Case], wording: Wording) -> list[Case]:
         made.append(
             Case(
                 request=request,
-                paraphrase_prompts=tuple(wording.question.replace("{}", text) for text in case.paraphrase_prompts),
-                neighborhood_prompts=tuple(wording.unrelated.replace("{}", text) for text in unrelated),
+                paraphrase_prompts=tuple(form.question.replace("{}", text) for text in case.paraphrase_prompts),
+                neighborhood_prompts=tuple(form.unrelated.replace("{}", text) for text in unrelated),
             )
         )
     return made

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from papers.localization.corruption import noise_scale
-from papers.localization.datasets import Wording, read_cases
+from papers.localization.datasets import ZsreForm, read_cases
 from papers.localization.modes import Mode, mode_named
 from shared import runtime
 from shared.models import LM, load_lm
@@ -21,7 +21,7 @@ def add_case_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="folder or hub id of the model")
     parser.add_argument("--dataset", choices=["counterfact", "zsre"], default="counterfact")
     parser.add_argument("--cases", type=Path, required=True, help="file of cases")
-    parser.add_argument("--wording", type=_wording, help="zsRE: JSON object with the frames of its questions")
+    parser.add_argument("--zsre", type=_zsre, help="JSON object: question, unrelated, true_answer of zsRE's records")
     parser.add_argument("--first", type=int, help="only the first N cases of the file (default: all)")
     parser.add_argument("--unknown-too", action="store_true", help="use facts that the model does not know as well")
     parser.add_argument("--mode", default="as_paper", help="as_paper (default) or as_released")
@@ -33,8 +33,8 @@ def add_case_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
 
 
-def _wording(text: str) -> Wording:
-    return Wording(**(json.loads(text) if text.lstrip().startswith("{") else read_json(text)))
+def _zsre(text: str) -> ZsreForm:
+    return ZsreForm(**(json.loads(text) if text.lstrip().startswith("{") else read_json(text)))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Loaded:
 def load(options: argparse.Namespace) -> Loaded:
     """Load what the options of `add_case_options` name."""
     device = runtime.start(options.threads, options.device)
-    cases = read_cases(options.dataset, options.cases, options.wording)[: options.first]
+    cases = read_cases(options.dataset, options.cases, options.zsre)[: options.first]
     lm = load_lm(options.model, dtype=getattr(torch, options.dtype), device=device)
     noise = noise_scale(lm, options.noise, [case.request.subject for case in cases])
     return Loaded(lm, cases, noise, mode_named(options.mode))

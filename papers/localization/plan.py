@@ -57,11 +57,11 @@ class Plan(RunPlan):
         ]
         return " ".join([*options, *([] if self._config["known_only"] else ["--unknown-too"])])
 
-    def wording(self, wildcards: Any) -> list[str]:
-        """Return the words that say how zsRE's questions are put, to be quoted in a command."""
+    def zsre(self, wildcards: Any) -> list[str]:
+        """Return the words that say how zsRE's records become cases, to be quoted in a command."""
         if self._run(wildcards)["dataset"] != ZSRE:
             return []
-        return ["--wording", json.dumps(self._model(wildcards).get("wording", self._config["wording"]))]
+        return ["--zsre", json.dumps(self._config["zsre"] | self._model(wildcards).get("zsre", {}))]
 
     def selection(self, wildcards: Any) -> str:
         """Return the options of `papers.localization.selection`."""
@@ -110,7 +110,7 @@ class Plan(RunPlan):
             f"--block {self._config['block']} --edit-batch {batch} --max-tokens {self._config['max_tokens']}",
             f"--essence-texts {essence['texts']} --essence-problems {' '.join(essence['problems'])}",
         ]
-        return [*" ".join([*options, *limits]).split(), *self.wording(wildcards)]
+        return [*" ".join([*options, *limits]).split(), *self.zsre(wildcards)]
 
     def problems(self, wildcards: Any) -> str:
         """Return the problems of a run, each with the settings that the editor gets for it, as JSON."""

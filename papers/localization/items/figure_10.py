@@ -4,7 +4,7 @@ import pandas as pd
 
 from papers.localization.effects import ZEROED
 from papers.localization.items.chosen import FRACTION
-from shared.drawing import integer_ticks
+from shared.drawing import integer_ticks, legend_below
 from shared.editing_results import read_csv
 from shared.intervals import mean_interval
 from shared.item_command import Drawing, Request, figure_main
@@ -25,13 +25,13 @@ def make(request: Request) -> Drawing:
     data = pd.DataFrame(lines, columns=["window", "layer", "value", "low", "high", "n"]).sort_values(
         ["window", "layer"]
     )
-    figure, axes = new_figure(1, 1, width=COLUMN_INCHES, height=2.4)
+    figure, axes = new_figure(1, 1, width=COLUMN_INCHES, height=2.7)
     for (window, line), (color, marker, style) in zip(data.groupby("window"), LOOKS, strict=False):
         look = {"label": f"window of {window}", "color": color, "marker": marker, "linestyle": style}
         draw_line(axes[0, 0], str(window), line["layer"], line["value"], line["low"], line["high"], **look)
     integer_ticks(axes[0, 0].xaxis, data["layer"].nunique())
     axes[0, 0].set(xlabel="layer", ylabel="largest fraction restored, mean")
-    axes[0, 0].legend()
+    legend_below(figure, axes[0, 0], 2)
     return Drawing(figure, data.assign(model=model))
 
 

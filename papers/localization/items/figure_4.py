@@ -46,8 +46,7 @@ def draw_panel(axes: Axes, points: pd.DataFrame, *, diagonal: bool, title: str) 
     """Draw one layer's points with their line; return their correlation."""
     x, y = points["effect"].to_numpy(float), points["score"].to_numpy(float)
     axes.scatter(x, y, s=7, alpha=0.25, color="#0072B2", linewidths=0)
-    low, high = min(0.0, x.min()), max(1.0, x.max()) if diagonal else x.max()
-    at = np.linspace(low, high, 50)
+    at = np.linspace(x.min(), x.max(), 50)
     if diagonal:
         axes.plot([0, 1], [0, 1], color="#D55E00", linestyle="--", linewidth=0.8)
     if (line := fitted_line(points, at)) is not None:
@@ -66,7 +65,7 @@ def make(request: Request) -> Drawing:
     columns = min(PANELS_PER_ROW, len(layers))
     rows = -(-len(layers) // columns)
     width = COLUMN_INCHES if len(layers) == 1 else PAGE_INCHES
-    figure, axes = new_figure(rows, columns, width=width, height=0.5 + 1.75 * rows, sharey=True)
+    figure, axes = new_figure(rows, columns, width=width, height=0.5 + 1.75 * rows, sharex=True, sharey=True)
     effect = ZEROED if settings.get("traced") == ZEROED else settings["effect"]
     diagonal = effect in (FRACTION, "last_subject_fraction", ZEROED) and settings["score"] != "magnitude"
     for panel, layer in zip(axes.flat, layers, strict=False):

@@ -61,7 +61,7 @@ def test_the_settings_are_valid(config):
         (("runs", "zsre", "dataset"), "fever", "'fever' is not one of"),
         (("runs", "second", "editors"), ["mend"], "'mend' is not one of"),
         (("editors", "memit", "update_weight"), 0, "less than or equal to the minimum"),
-        (("wording", "question"), "Question:", "does not match"),
+        (("zsre", "question"), "Question:", "does not match"),
         (("block",), 0, "less than the minimum"),
     ],
 )
@@ -107,7 +107,7 @@ def test_commands_carry_what_the_settings_say(config):
     assert words[words.index("--label") + 1] == "memit"
     assert words[words.index("--layers") + 1 : words.index("--window")] == ["0", "3", "5", "7"]
     assert "--unknown-too" in words
-    assert "--wording" not in words
+    assert "--zsre" not in words
     assert list(json.loads(plan.problems(wildcards))) == config["runs"]["counterfact"]["problems"]
     zsre = SimpleNamespace(model="world-small", run="zsre", editor="rome")
     assert json.loads(plan.editing(zsre, FILES)[-1])["question"] == "{}"

@@ -1,10 +1,12 @@
 """The texts that score an edit: which are asked, in each mode, and where their noise lies."""
 
+import json
+
 import numpy as np
 import pytest
 
 from papers.localization.corruption import draw_noise, misplaced_noise, subject_range
-from papers.localization.datasets import Wording, read_cases, zsre_cases
+from papers.localization.datasets import ZsreForm, read_cases, zsre_cases
 from papers.localization.facts import Fact
 from papers.localization.modes import MODES
 from papers.localization.probes import ProbeSettings, probes_for
@@ -112,15 +114,34 @@ def test_zsre_becomes_cases_with_another_cases_answer():
         asked = (QuestionAnswer(prompt="nq question: who sings", answer="Bo"),)
         return Case(request=request, paraphrase_prompts=("Where does Ann live?",), locality=asked)
 
-    made = zsre_cases([case(0, "Rome"), case(1, "Oslo"), case(2, "Rome")], Wording())
+    made = zsre_cases([case(0, "Rome"), case(1, "Oslo"), case(2, "Rome")], ZsreForm())
     assert [one.request.target_true for one in made] == ["Rome", "Oslo", "Rome"]
     assert [one.request.target_new for one in made] == ["Oslo", "Rome", "Oslo"]
     assert made[0].request.prompt == "Question: Where is {}? Answer:"
     assert made[0].paraphrase_prompts == ("Question: Where does Ann live? Answer:",)
     assert made[0].neighborhood_prompts == ("Question: who sings? Answer:",)
     with pytest.raises(ConfigError, match="same answer"):
-        zsre_cases([case(0, "Rome")], Wording())
+        zsre_cases([case(0, "Rome")], ZsreForm())
     with pytest.raises(ConfigError, match="one {} for the question"):
-        Wording(question="Question:")
+        ZsreForm(question="Question:")
+    with pytest.raises(ConfigError, match="expected answers or pred"):
+        ZsreForm(true_answer="alt")
     with pytest.raises(ConfigError, match="'fever' is unknown"):
         read_cases("fever", "x.json")
+
+
+def test_what_is_true_may_stand_in_another_field_of_zsre(tmp_path):
+    records = [
+        {"subject": name, "src": f"Where is {name}?", "rephrase": "r", "answers": [new], "loc": "l", "loc_ans": "a"}
+        | {"pred": true}
+        for name, new, true in (("Ann", "Rome", "Oslo"), ("Bo", "Bern", "Riga"))
+    ]
+    (tmp_path / "z.json").write_text(json.dumps(records))
+    plain = read_cases("zsre", tmp_path / "z.json")
+    assert [case.request.target_true for case in plain] == ["Rome", "Bern"]
+    world = read_cases("zsre", tmp_path / "z.json", ZsreForm(true_answer="pred"))
+    assert [case.request.target_true for case in world] == ["Oslo", "Riga"]
+    assert [case.request.target_new for case in world] == ["Riga", "Oslo"]
+    (tmp_path / "z.json").write_text(json.dumps([records[0] | {"pred": None}]))
+    with pytest.raises(DataError, match="record 0, field pred"):
+        read_cases("zsre", tmp_path / "z.json", ZsreForm(true_answer="pred"))
