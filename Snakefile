@@ -45,6 +45,16 @@ module memit:
 use rule * from memit as memit_*
 
 
+module localization:
+    snakefile:
+        "papers/localization/Snakefile"
+    config:
+        paper_config("localization")
+
+
+use rule * from localization as localization_*
+
+
 include: "workflow/compare.smk"
 
 
