@@ -163,3 +163,15 @@ def test_a_killed_run_is_continued_by_the_same_command(slow):
     assert "a killed run left behind" in again.stdout
     assert (slow["cwd"] / "done").exists()
     assert len((slow["cwd"] / "pids").read_text().split()) == 2
+
+
+def test_jobs_do_not_outlive_a_snakemake_that_was_killed_alone(slow):
+    with subprocess.Popen(**slow) as first:
+        job = wait_for_job(slow["cwd"])
+        for process in psutil.Process(first.pid).children():
+            process.kill()
+        output = first.stdout.read()
+    assert first.returncode != 0
+    assert "a killed run left behind" in output
+    assert not psutil.pid_exists(job)
+    assert not (slow["cwd"] / "done").exists()

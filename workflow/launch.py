@@ -52,6 +52,9 @@ def main() -> int:
             subprocess.run([*snakemake, "--unlock", "--quiet", "all"], check=True)
         # The lock is inherited, so that a run that outlives this process still counts as living.
         status = subprocess.run([*snakemake, *sys.argv[1:]], pass_fds=[held.fileno()], env=os.environ | {MARK: run})
+        if status.returncode:
+            # Snakemake stops its jobs before it ends, unless it was killed itself.
+            stop_jobs_of(run)
         held.truncate(0)
         return status.returncode
 
