@@ -28,8 +28,16 @@ def make(request: Request) -> Drawing:
     panel.errorbar(effect["layer"], effect["value"], spread, fmt="none", ecolor="#333333", elinewidth=0.6, capsize=1)
     integer_ticks(panel.xaxis, len(layers))
     panel.set(title="effect at the subject's last token", xlabel="layer", ylabel="probability restored")
-    data = pd.concat([counts.assign(panel="peaks"), effect.assign(panel="last subject token")])
-    return Drawing(figure, data.assign(model=model, window=window))
+    shares = counts.assign(panel="peaks"), effect.assign(panel="last subject token"), _outside(counts, request)
+    return Drawing(figure, pd.concat(shares).assign(model=model, window=window))
+
+
+def _outside(counts: pd.DataFrame, request: Request) -> pd.DataFrame:
+    """Return, as one line of panel `outside`, the share of all counts that lie outside the layers that MEMIT edits."""
+    first, last = request.settings["memit_layers"]
+    inside = counts[counts["layer"].between(first, last)]["value"].sum()
+    whole = max(int(counts["value"].sum()), 1)
+    return pd.DataFrame([{"panel": "outside", "value": 1 - inside / whole, "n": counts["n"].iloc[0]}])
 
 
 def last_token_effects(effects: pd.DataFrame, window: int) -> pd.DataFrame:

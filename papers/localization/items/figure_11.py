@@ -13,7 +13,7 @@ def make(request: Request) -> Drawing:
     (model, _), _ = request.files()
     peaks, effects = request.inputs
     layers = range(int(read_csv(effects, ["layer"])["layer"].max()) + 1)
-    windows = sorted(read_csv(peaks, ["window"])["window"].unique())
+    windows = sorted(read_csv(peaks, ["window"])["window"].unique().tolist())
     figure, axes = new_figure(1, len(windows), height=1.9, sharey=True)
     frames = []
     for panel, window in zip(axes[0], windows, strict=True):
