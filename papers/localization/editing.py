@@ -21,6 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from papers.localization.clean_run import CleanRun
+from papers.localization.corruption import NOISE_SEED
 from papers.localization.facts import Fact, read_facts, usable
 from papers.localization.loading import Loaded, add_case_options, load
 from papers.localization.modes import Mode
@@ -38,6 +39,8 @@ from shared.second_moment import SecondMoments
 
 log = logging.getLogger(__name__)
 DIGITS = 10
+# Edits are made under other noise than the texts that score them have (corruption.NOISE_SEED).
+EDIT_SEED = 2
 
 
 def window_layers(center: int, window: int, n_layers: int) -> list[int]:
@@ -171,7 +174,13 @@ def editor_maker(
     given: dict[str, Any] = {"objective": problem.objective, **settings}
     if problem.corrupted:
         own = given.pop("subject_noise", {})
-        given["subject_noise"] = {"scale": noise, "redrawn": mode.noise == "misplaced", **own}
+        released = mode.noise == "misplaced"
+        given["subject_noise"] = {
+            "scale": noise,
+            "redrawn": released,
+            "seed": NOISE_SEED if released else EDIT_SEED,
+            **own,
+        }
     if "moments" in takes:
         given["moments"] = moments
     if "contexts" in takes and contexts is not None:
