@@ -105,8 +105,8 @@ class RunPlan:
         return f"<results>/data/{self.dataset(wildcards)}.json"
 
     def edit_inputs(self, wildcards: Any) -> dict[str, Any]:
-        """Return further files that a run's variants read, by input name; none unless a paper's plan says so."""
-        return {}
+        """Return the further files that a run reads, by input name: the fact book, and what a paper's plan adds."""
+        return self.other_facts(wildcards)
 
     def other_facts(self, wildcards: Any) -> dict[str, str]:
         """Return the fact book, where a run asks for other facts and the data have one."""

@@ -44,7 +44,6 @@ rule sample_contexts:
 
 rule edit_cases:
     input:
-        unpack(PLAN.other_facts),
         unpack(PLAN.edit_inputs),
         card="<results>/models/{model}/card.json",
         moments="<results>/moments/{model}.safetensors",

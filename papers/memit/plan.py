@@ -97,13 +97,13 @@ class Plan(RunPlan):
         return json.dumps(found, sort_keys=True)
 
     def edit_inputs(self, wildcards: Any) -> dict[str, Any]:
-        """Return the files of z vectors and of attention moments that a run's variants read."""
+        """Return the further files that a run reads: z vectors and attention moments of its variants."""
         own = self._run(wildcards)["variants"].values()
         searches = dict.fromkeys(search for variant in own if (search := variant.get("search")))
         folder = f"<results>/memit/{wildcards.model}"
         count = self._config["search_shards"]
         shards = [f"{shard}-of-{count}" for shard in range(1, count + 1)]
-        files: dict[str, Any] = {
+        files: dict[str, Any] = super().edit_inputs(wildcards) | {
             f"targets_{search}": [f"{folder}/targets/{search}/{shard}.safetensors" for shard in shards]
             for search in searches
         }
