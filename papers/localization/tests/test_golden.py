@@ -52,8 +52,10 @@ def test_probabilities_and_scores(problem, editor, window, layer):
         contexts=contexts,
     )
     grid = Grid(editor, asked, [layer], window, make, edit_batch=3)
-    rows = list(edit_facts(lm, golden.cases(), golden.facts(), grid, ProbeSettings(RELEASED, golden.NOISE)))
-    assert [row["case_id"] for row in rows] == list(golden.CASES)
+    # With noise that is drawn anew nothing can be computed once: two cases have to do.
+    cases = golden.cases()[: 2 if asked.corrupted else None]
+    rows = list(edit_facts(lm, cases, golden.facts(), grid, ProbeSettings(RELEASED, golden.NOISE)))
+    assert [row["case_id"] for row in rows] == [case.case_id for case in cases]
     for row in rows:
         expected = theirs[row["case_id"]]
         assert window_layers(layer, window, lm.arch.n_layers) == expected["layers"]
