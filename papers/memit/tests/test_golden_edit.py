@@ -7,6 +7,7 @@ import torch
 
 from papers.memit.editor import MemitEditor
 from papers.memit.insertion import insert_together
+from papers.memit.solution import adjusted_keys
 from papers.memit.targets import search_targets, target_problem, wanted_targets
 from papers.memit.tests import golden
 from papers.memit.tests.golden import LAYERS, SETTINGS, relative
@@ -71,6 +72,15 @@ def test_every_layer(layer):
     assert relative(update.current, theirs[f"layer{layer}.cur_z"]) < 1e-6
     assert relative(update.adjusted, theirs[f"layer{layer}.adj_k"].T) < 1e-5
     assert relative(update.share, theirs[f"layer{layer}.resid"].T) < 1e-5
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("solver", ["small", "dense"])
+def test_both_forms_solve_the_authors_equation(layer, solver):
+    """From their own keys, to float64 accuracy: they solve the dense system by LU."""
+    keys, theirs = golden.edit()[f"layer{layer}.keys"], golden.edit()[f"layer{layer}.adj_k"]
+    ours = adjusted_keys(keys, golden.moments(), layer, SETTINGS.update_weight, solver=solver)
+    assert relative(ours, theirs.T) < 1e-11
 
 
 @pytest.mark.parametrize("place", range(len(LAYERS)))
