@@ -2,8 +2,6 @@
 
 import hashlib
 
-import torch
-
 
 def seed_for(*parts: str | int) -> int:
     """Return a seed in [0, 2**63) derived from `parts`, e.g. `seed_for("rome", case_id, "generation")`.
@@ -12,8 +10,3 @@ def seed_for(*parts: str | int) -> int:
     """
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
-def generator_for(*parts: str | int, device: str | torch.device = "cpu") -> torch.Generator:
-    """Return a torch generator seeded by `seed_for(*parts)`."""
-    return torch.Generator(device=device).manual_seed(seed_for(*parts))

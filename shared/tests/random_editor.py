@@ -5,7 +5,7 @@ import torch
 from shared.deltas import Edit, WeightDelta, merge
 from shared.editors import register
 from shared.errors import ConfigError
-from shared.seeding import generator_for
+from shared.seeding import seed_for
 
 
 class RandomEditor:
@@ -29,7 +29,7 @@ class RandomEditor:
     def edit_for(self, lm, request):
         """Return the change of one request."""
         seed = [len(self.contexts)] if self.contexts else []
-        rng = generator_for("random editor", request.case_id, *seed)
+        rng = torch.Generator().manual_seed(seed_for("random editor", request.case_id, *seed))
         up, down = lm.arch.mlp_in(1), lm.arch.mlp_out(self.layer)
         d_mlp, d_model = lm.arch.d_mlp, lm.arch.d_model
         left, right = torch.randn(d_mlp, 1, generator=rng), torch.randn(1, d_model, generator=rng)
