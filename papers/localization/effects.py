@@ -1,7 +1,7 @@
 """From traces to tables: the long table of all cells, each fact's tracing effect by layer, and where its peaks are.
 
     python -m papers.localization.effects --traces traces.jsonl --mode as_paper --long long.csv --effects effects.csv \\
-        --peaks peaks.csv
+        --peaks peaks.csv --means windows.csv
 
 Of one cell, with p the probability of the true object (§3):
 
@@ -24,6 +24,7 @@ from jaxtyping import Float
 from papers.localization.modes import Mode, mode_named
 from shared import runtime
 from shared.errors import DataError, reported
+from shared.intervals import mean_interval
 from shared.records import atomic_path, read_jsonl
 
 log = logging.getLogger(__name__)
@@ -114,6 +115,21 @@ def effects_by_layer(traces: Sequence[Trace], mode: Mode) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[EFFECT_COLUMNS]
 
 
+def means_by_window(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean effects over facts by window and layer, each over the facts where it is positive (quirk Q8).
+
+    Columns: effect (a column of `effects`), window, layer, value, low, high (95 % bootstrap), n.
+    """
+    lines = []
+    for effect in ("max_fraction_restored", "last_subject_effect"):
+        chosen = effects[(effects[effect] > 0) & (effects["window"] != ZEROED)]
+        for (window, layer), rows in chosen.groupby(["window", "layer"]):
+            found = mean_interval(rows[effect].to_numpy(float))
+            lines.append((effect, int(window), layer, found.mean, found.low, found.high, found.n))
+    columns = ["effect", "window", "layer", "value", "low", "high", "n"]
+    return pd.DataFrame(lines, columns=columns).sort_values(columns[:3], kind="stable")
+
+
 def peaks(traces: Sequence[Trace]) -> pd.DataFrame:
     """Return the layers where each fact's largest restored effect is reached, if any effect is positive.
 
@@ -185,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--effects", type=Path, required=True, help="effects of each fact by window and layer, to write"
     )
     parser.add_argument("--peaks", type=Path, required=True, help="peak layers of each fact, to write")
+    parser.add_argument("--means", type=Path, required=True, help="mean effects by window and layer, to write")
     options = parser.parse_args(arguments)
     runtime.start_logging()
     mode, traces = mode_named(options.mode), read_traces(options.traces)
@@ -192,7 +209,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise DataError(f"{', '.join(map(str, options.traces))}: no fact was traced; the model knows none of them")
     if options.long:
         _write(long_table(traces, mode), options.long)
-    _write([effects_by_layer(traces, mode)], options.effects)
+    effects = effects_by_layer(traces, mode)
+    _write([effects], options.effects)
+    _write([means_by_window(effects)], options.means)
     _write([peaks(traces)], options.peaks)
     log.info("%d facts", len(traces))
 

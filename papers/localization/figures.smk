@@ -18,7 +18,9 @@ SCATTER = {
 
 rule figure_1:
     input:
-        collect("<results>/localization/{model}/{run}/{file}.csv", model=PLAN.lead, run=MAIN, file=["peaks", "effects"]),
+        collect(
+            "<results>/localization/{model}/{run}/{file}.csv", model=PLAN.lead, run=MAIN, file=["peaks", "windows"]
+        ),
     output:
         svg=report("<figures>/localization/figure_1.svg", **report_item("Localization", "figure_1")),
         png="<figures>/localization/figure_1.png",
@@ -101,7 +103,7 @@ use rule figure_1 as figure_6 with:
 
 use rule figure_1 as figure_7 with:
     input:
-        collect("<results>/localization/{model}/{run}/scores.csv", model=PLAN.lead, run=MAIN),
+        collect("<results>/localization/{model}/{run}/means.csv", model=PLAN.lead, run=MAIN),
     output:
         svg=report("<figures>/localization/figure_7.svg", **report_item("Localization", "figure_7")),
         png="<figures>/localization/figure_7.png",
@@ -122,7 +124,7 @@ use rule figure_1 as figure_7 with:
 
 use rule figure_1 as figure_8 with:
     input:
-        collect("<results>/localization/{model}/{run}/scores.csv", model=PLAN.lead, run=MAIN),
+        collect("<results>/localization/{model}/{run}/means.csv", model=PLAN.lead, run=MAIN),
     output:
         svg=report("<figures>/localization/figure_8.svg", **report_item("Localization", "figure_8")),
         png="<figures>/localization/figure_8.png",
@@ -141,7 +143,7 @@ use rule figure_1 as figure_8 with:
 
 use rule figure_1 as figure_9 with:
     input:
-        collect("<results>/localization/{model}/{run}/scores.csv", model=PLAN.lead, run=MAIN),
+        collect("<results>/localization/{model}/{run}/means.csv", model=PLAN.lead, run=MAIN),
     output:
         svg=report("<figures>/localization/figure_9.svg", **report_item("Localization", "figure_9")),
         png="<figures>/localization/figure_9.png",
@@ -160,7 +162,7 @@ use rule figure_1 as figure_9 with:
 
 use rule figure_1 as figure_10 with:
     input:
-        collect("<results>/localization/{model}/{run}/effects.csv", model=PLAN.lead, run=MAIN),
+        collect("<results>/localization/{model}/{run}/windows.csv", model=PLAN.lead, run=MAIN),
     output:
         svg=report("<figures>/localization/figure_10.svg", **report_item("Localization", "figure_10")),
         png="<figures>/localization/figure_10.png",

@@ -1,7 +1,7 @@
 """Score the edits of a run and regress the scores on layers and tracing effects.
 
     python -m papers.localization.measure --edits edits/*/*.jsonl --effects effects.csv --window 5 --wide 10 \\
-        --scores scores.csv --regressions regressions.csv --correlations correlations.csv
+        --scores scores.csv --means means.csv --regressions regressions.csv --correlations correlations.csv
 
 One line of `scores.csv` per edit; one of `regressions.csv` per problem, editor, score and kind of tracing effect; one
 of `correlations.csv` per layer of these.
@@ -23,12 +23,17 @@ from papers.localization.regression import compare_models, concentrated, correla
 from papers.localization.scores import score_edit, score_frame
 from shared import runtime
 from shared.errors import DataError, reported
+from shared.intervals import mean_interval
 from shared.records import atomic_path, read_jsonl
 
 log = logging.getLogger(__name__)
 
 FRACTION, LAST_FRACTION, LAST_EFFECT = "max_fraction_restored", "last_subject_fraction", "last_subject_effect"
 ALL, CONCENTRATED = "all", "concentrated"
+SCORE_MEANS = [
+    *["rewrite_score", "paraphrase_score", "neighborhood_score", "overall_score"],
+    *["essence_score", "overall_with_essence"],
+]
 KEYS = ["problem", "editor", "score", "effect", "window", "subset"]
 
 
@@ -111,6 +116,21 @@ def regressions(
     return pd.DataFrame(compared), lines[[*KEYS, *(name for name in lines if name not in KEYS)]]
 
 
+def means_by_layer(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of every score over facts, by problem, editor and layer.
+
+    Columns: problem, editor, metric (a column of `scores`), layer, value, low, high (95 % bootstrap), n; what was not
+    measured is left out.
+    """
+    lines = []
+    for (problem, editor, layer), rows in scores.groupby(["problem", "editor", "layer"], sort=False):
+        for metric in SCORE_MEANS:
+            found = mean_interval(rows[metric].to_numpy(float))
+            if found.n:
+                lines.append((problem, editor, metric, layer, found.mean, found.low, found.high, found.n))
+    return pd.DataFrame(lines, columns=["problem", "editor", "metric", "layer", "value", "low", "high", "n"])
+
+
 def read_scores(paths: Sequence[Path], mode: str) -> pd.DataFrame:
     """Return the scored edits of several files.
 
@@ -153,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--wide", type=int, default=10, help="restored layers of the second one (default: 10)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--scores", type=Path, required=True, help="scores to write, one line per edit")
+    parser.add_argument("--means", type=Path, required=True, help="mean scores by layer to write")
     parser.add_argument("--regressions", type=Path, required=True, help="comparisons of models to write")
     parser.add_argument("--correlations", type=Path, required=True, help="correlations by layer to write")
     options = parser.parse_args(arguments)
@@ -161,6 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = analyses(options.window, options.wide, ZEROED in set(effects["window"]))
     compared, by_layer = regressions(scores, effects, wanted, options.seed)
     _write(scores, options.scores)
+    _write(means_by_layer(scores), options.means)
     _write(compared, options.regressions)
     _write(by_layer, options.correlations)
     log.info("%d edits, %d regressions", len(scores), len(compared))

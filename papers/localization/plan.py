@@ -5,7 +5,7 @@ The Snakefile asks a `Plan` and computes nothing itself. Methods named after a p
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,16 @@ class Plan(RunPlan):
 
     # Grids of edits.
 
-    def editors(self, run: str) -> list[str]:
-        """Return the editors of a run."""
-        return self._config["runs"][run]["editors"]
+    def edits(self, gather: Callable[..., list[str]]) -> Callable[[Any], list[str]]:
+        """Return a function of wildcards that lists the files of all editors of a run, in all shards.
+
+        Args:
+            gather: Snakemake's, which fills the number of shards in.
+        """
+        path = "<results>/localization/{model}/{run}/edits/{editor}/{scatteritem}.jsonl"
+        return lambda wildcards: gather(
+            path, model=wildcards.model, run=wildcards.run, editor=self._run(wildcards)["editors"]
+        )
 
     def common(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
         """Return the options that every program with a model gets."""

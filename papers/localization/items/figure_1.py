@@ -7,7 +7,6 @@ from papers.localization.items.chosen import select
 from papers.localization.items.peaks import draw_peaks, peaks_of
 from shared.drawing import integer_ticks
 from shared.editing_results import read_csv
-from shared.intervals import mean_interval
 from shared.item_command import Drawing, Request, figure_main
 from shared.plots import new_figure
 
@@ -15,11 +14,12 @@ from shared.plots import new_figure
 def make(request: Request) -> Drawing:
     """Count the facts whose strongest cell lies at each layer; beside it, mean positive effects at the last token."""
     (model, _), _ = request.files()
-    peaks, effects = request.inputs
+    peaks, means = request.inputs
     figure, axes = new_figure(1, 2, height=2.1)
     window = request.settings["window"]
-    effect = last_token_effects(read_csv(effects, ["window", "layer", "last_subject_effect"]), window)
-    layers = range(effect["layer"].max() + 1)
+    frame = read_csv(means, ["effect", "window", "layer", "value", "low", "high", "n"])
+    effect = select(frame, {"effect": "last_subject_effect", "window": window})
+    layers = range(int(frame["layer"].max()) + 1)
     counts = peaks_of(peaks, window, layers)
     draw_peaks(axes[0, 0], counts, request.settings, title=f"strongest cell, MLP window of {window}", marked=True)
     panel = axes[0, 1]
@@ -38,19 +38,6 @@ def _outside(counts: pd.DataFrame, request: Request) -> pd.DataFrame:
     inside = counts[counts["layer"].between(first, last)]["value"].sum()
     whole = max(int(counts["value"].sum()), 1)
     return pd.DataFrame([{"panel": "outside", "value": 1 - inside / whole, "n": counts["n"].iloc[0]}])
-
-
-def last_token_effects(effects: pd.DataFrame, window: int) -> pd.DataFrame:
-    """Return the mean effect at the subject's last token by layer, over facts where it is positive (quirk Q8).
-
-    Columns: layer, value, low, high, n.
-    """
-    chosen = select(effects.astype({"window": str}), {"window": str(window)})
-    lines = []
-    for layer, rows in chosen.groupby("layer"):
-        found = mean_interval(rows["last_subject_effect"][rows["last_subject_effect"] > 0].to_numpy(float))
-        lines.append((layer, found.mean, found.low, found.high, found.n))
-    return pd.DataFrame(lines, columns=["layer", "value", "low", "high", "n"])
 
 
 if __name__ == "__main__":

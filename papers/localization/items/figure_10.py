@@ -1,12 +1,8 @@
 """Figure 10: mean over facts of the largest restored fraction at each layer, by window."""
 
-import pandas as pd
-
-from papers.localization.effects import ZEROED
-from papers.localization.items.chosen import FRACTION
+from papers.localization.items.chosen import FRACTION, select
 from shared.drawing import integer_ticks, legend_below
 from shared.editing_results import read_csv
-from shared.intervals import mean_interval
 from shared.item_command import Drawing, Request, figure_main
 from shared.plots import COLUMN_INCHES, draw_line, new_figure
 
@@ -16,15 +12,8 @@ LOOKS = [("#0072B2", "o", "-"), ("#56B4E9", "s", "-"), ("#E69F00", "^", "-"), ("
 def make(request: Request) -> Drawing:
     """Draw one line per window with its 95 % band; as in the paper, over facts with a positive effect (quirk Q8)."""
     ((model, path),) = request.files()
-    frame = read_csv(path, ["case_id", "window", "layer", FRACTION]).astype({"window": str})
-    frame = frame[(frame["window"] != ZEROED) & (frame[FRACTION] > 0)]
-    lines = []
-    for (window, layer), rows in frame.groupby(["window", "layer"]):
-        found = mean_interval(rows[FRACTION].to_numpy(float))
-        lines.append((int(window), layer, found.mean, found.low, found.high, found.n))
-    data = pd.DataFrame(lines, columns=["window", "layer", "value", "low", "high", "n"]).sort_values(
-        ["window", "layer"]
-    )
+    frame = read_csv(path, ["effect", "window", "layer", "value", "low", "high", "n"])
+    data = select(frame, {"effect": FRACTION})
     figure, axes = new_figure(1, 1, width=COLUMN_INCHES, height=2.7)
     for (window, line), (color, marker, style) in zip(data.groupby("window"), LOOKS, strict=False):
         look = {"label": f"window of {window}", "color": color, "marker": marker, "linestyle": style}

@@ -1,35 +1,23 @@
 """Figure 7: mean scores by edited layer (also Figures 8 and 9)."""
 
-import pandas as pd
-
 from papers.localization.items.chosen import COLUMNS, EDITORS, select
 from papers.localization.problems import PROBLEMS
 from shared.drawing import integer_ticks, legend_below
 from shared.editing_results import read_csv
-from shared.intervals import mean_interval
 from shared.item_command import Drawing, Request, figure_main
 from shared.plots import PAGE_INCHES, draw_line, new_figure
-
-
-def means_by_layer(scores: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the mean of a score over facts, by editor and layer: editor, metric, layer, value, low, high, n."""
-    lines = []
-    for (editor, layer), rows in scores.groupby(["editor", "layer"]):
-        found = mean_interval(rows[column].to_numpy(float))
-        lines.append((editor, COLUMNS[column], layer, found.mean, found.low, found.high, found.n))
-    return pd.DataFrame(lines, columns=["editor", "metric", "layer", "value", "low", "high", "n"])
 
 
 def make(request: Request) -> Drawing:
     """Draw a panel per score and a line per editor, with 95 % bands over facts."""
     ((model, path),) = request.files()
     columns, problem = request.settings["scores"], request.settings["problem"]
-    scores = select(read_csv(path, ["problem", "editor", "layer", *columns]), {"problem": problem})
-    frame = pd.concat([means_by_layer(scores, column) for column in columns])
+    means = read_csv(path, ["problem", "editor", "metric", "layer", "value", "low", "high", "n"])
+    frame = select(means, {"problem": problem, "metric": columns})
     width = PAGE_INCHES * min(1.0, 0.2 + 0.4 * len(columns))
     figure, axes = new_figure(1, len(columns), width=width, height=2.4)
     for panel, column in zip(axes[0], columns, strict=True):
-        shown = frame[frame["metric"] == COLUMNS[column]]
+        shown = frame[frame["metric"] == column]
         for editor in EDITORS:
             line = shown[shown["editor"] == editor]
             if len(line):
@@ -38,7 +26,7 @@ def make(request: Request) -> Drawing:
         panel.set(title=COLUMNS[column], xlabel="edited layer")
     axes[0, 0].set_ylabel(f"mean score, {PROBLEMS[problem].title}")
     legend_below(figure, axes[0, 0], 4)
-    return Drawing(figure, frame.assign(model=model, problem=problem))
+    return Drawing(figure, frame.assign(model=model, metric=frame["metric"].map(COLUMNS)))
 
 
 if __name__ == "__main__":

@@ -85,9 +85,10 @@ def test_the_programs_make_one_chain(tmp_path):
     words = [*asked, "--editor", "window_ft", "--label", "ft_1", "--problems", json.dumps(problems), "--layers", 1, 4]
     words += ["--essence-problems", "error_injection"]
     shards = [_program(editing.main, tmp_path, [*words, "--block", 2, "--shard", f"{n}-of-2"], f"{n}") for n in (1, 2)]
-    paths = {name: tmp_path / f"{name}.csv" for name in ("long", "effects", "peaks")}
+    paths = {name: tmp_path / f"{name}.csv" for name in ("long", "effects", "peaks", "means")}
     effects.main([str(word) for word in ["--traces", traces, *_options(paths)]])
     results = {name: tmp_path / f"{name}.csv" for name in ("scores", "regressions", "correlations")}
+    results["means"] = tmp_path / "scores_by_layer.csv"
     windows = ["--effects", paths["effects"], "--window", 1, "--wide", 3]
     measure.main([str(word) for word in ["--edits", *shards, *windows, *_options(results)]])
     scores, compared = pd.read_csv(results["scores"]), pd.read_csv(results["regressions"])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from papers.localization.effects import effects_by_layer, peaks
+from papers.localization.effects import effects_by_layer, means_by_window, peaks
 from papers.localization.items import (
     figure_1,
     figure_2,
@@ -27,7 +27,7 @@ from papers.localization.items import (
     table_8,
 )
 from papers.localization.items.r2_table import BOUNDS
-from papers.localization.measure import analyses, regressions
+from papers.localization.measure import analyses, means_by_layer, regressions
 from papers.localization.modes import MODES
 from papers.localization.problems import PROBLEMS
 from papers.localization.scores import SCORE_COLUMNS
@@ -87,6 +87,7 @@ def folder(tmp_path_factory):
     compared, _ = regressions(scores, effects, analyses(3, 5, True))
     write_jsonl(made / "traces.jsonl", traces)
     frames = {"effects": effects, "peaks": peaks(traces), "scores": scores, "regressions": compared}
+    frames |= {"windows": means_by_window(effects), "means": means_by_layer(scores)}
     for name, frame in frames.items():
         frame.to_csv(made / f"{name}.csv", index=False)
     return made
@@ -176,7 +177,7 @@ def test_what_did_not_run_says_so(folder, tmp_path):
 
 
 def test_peaks_and_effects_at_the_last_subject_token(folder, tmp_path):
-    frame = make_figure(figure_1, folder, tmp_path, ["peaks", "effects"])
+    frame = make_figure(figure_1, folder, tmp_path, ["peaks", "windows"])
     counted = frame[frame["panel"] == "peaks"]
     assert counted["value"].sum() == FACTS
     assert counted["layer"].tolist() == [0, 1, 2, 3]
@@ -237,10 +238,10 @@ def test_bars_hold_every_cell_and_both_windows(folder, tmp_path):
 
 def test_means_by_layer_and_window(folder, tmp_path):
     scores = ["overall_score", "overall_with_essence"]
-    frame = make_figure(figure_7, folder, tmp_path, ["scores"], problem="error_injection", scores=scores)
+    frame = make_figure(figure_7, folder, tmp_path, ["means"], problem="error_injection", scores=scores)
     assert len(frame) == len(EDITORS) * len(LAYERS) * 2
     assert (frame["low"] <= frame["value"]).all()
-    windows = make_figure(figure_10, folder, tmp_path, ["effects"])
+    windows = make_figure(figure_10, folder, tmp_path, ["windows"])
     assert sorted(windows["window"].unique()) == [1, 3, 5]
 
 
