@@ -24,7 +24,7 @@ TUNING = {"lr": 5e-3, "norm_constraint": 1e-2, "n_steps": 4}
 
 
 def _rows(method, settings, key, layers, window=1, *, batch=25, cases=2):
-    import_methods(["papers.localization.tuning", "papers.rome.editor"], [method])
+    import_methods(["papers.localization.tuning", "papers.rome.editor", "papers.memit.editor"], [method])
     problem = PROBLEMS[key]
     make = editor_maker(method, settings, problem, PAPER, golden.NOISE, moments=golden.moments())
     grid = Grid(method, problem, layers, window, make, edit_batch=batch)
@@ -64,6 +64,21 @@ def test_what_is_computed_together_does_not_matter():
         assert _answers(one) == pytest.approx(_answers(other), abs=2e-3)
     alone = _rows("window_ft", TUNING, "fact_forcing", [0, 4], cases=1)
     assert _answers(alone[0]) == pytest.approx(_answers(whole[0]), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "window"),
+    [("rome", {}, 1), ("memit", {"update_weight": 1}, 3), ("window_ft", {"lr": 5e-3, "copies": 3}, 3)],
+)
+def test_forcing_brings_facts_back_whatever_is_edited_together(method, settings, window):
+    if method != "window_ft":
+        settings |= {"stop_below": 0, "contexts": golden.contexts("rome")[:3]}
+    settings |= {"n_steps": 8}
+    whole = _rows(method, settings, "fact_forcing", [2] if method == "memit" else [3], window, cases=4)
+    small = _rows(method, settings, "fact_forcing", [2] if method == "memit" else [3], window, batch=1, cases=4)
+    assert sum(row["after"]["rewrite"][0] > row["before"]["rewrite"][0] for row in whole) >= 3
+    for one, other in zip(whole, small, strict=True):
+        assert _answers(one) == pytest.approx(_answers(other), abs=5e-3)
 
 
 def test_settings_that_a_method_does_not_take_are_refused():
