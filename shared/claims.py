@@ -217,7 +217,7 @@ def _peak(check: Peak, rows: pd.DataFrame, model: str | None, folder: Path) -> t
 
 
 def _text(value: float, low: float, high: float) -> str:
-    decimals = 0 if float(value).is_integer() and low == high else 2
+    decimals = 0 if float(value).is_integer() and low == high else 2 if abs(value) >= 1 else 3
     spread = "" if low == high else f" [{number(low, decimals)}, {number(high, decimals)}]"
     return number(value, decimals) + spread
 
