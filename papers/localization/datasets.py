@@ -22,7 +22,7 @@ class ZsreForm:
         question: how the question and its rephrasing are put to the model.
         unrelated: how the unrelated question is put, which is stored without its question mark.
         true_answer: field of a record that holds what is true of its subject: `answers`, of which the first counts, as
-            in the public file, or `pred`, where the file's answers are edits.
+            in the public file; or `pred`, where the file's answers are edits and so what the fact is changed to.
     """
 
     question: str = "Question: {} Answer:"
@@ -57,36 +57,35 @@ def read_cases(dataset: str, path: str | Path, form: ZsreForm | None = None) -> 
 
 
 def _with_predictions(cases: Sequence[Case], path: str | Path) -> list[Case]:
-    """Return the cases with their record's `pred` as the answer."""
+    """Return the cases with their record's `pred` as the true object."""
     records, changed = load_records(path), []
     for case in cases:
         answer = records[case.case_id].get("pred")
         if not isinstance(answer, str) or not answer.strip():
             raise DataError(f"{path}: record {case.case_id}, field pred: got {answer!r}, expected the true answer")
-        request = case.request.model_copy(update={"target_new": answer})
+        request = case.request.model_copy(update={"target_true": answer})
         changed.append(case.model_copy(update={"request": request}))
     return changed
 
 
 def zsre_cases(cases: Sequence[Case], form: ZsreForm) -> list[Case]:
-    """Return zsRE cases whose answer is what the model knows, and another case's answer what it is edited to.
+    """Return zsRE cases in CounterFact's form.
 
-    The other answer is drawn uniformly from all answers of the file that differ from the true one; the draw
-    depends on the case alone (the authors draw with one generator, in file order).
+    A case whose true object is known from elsewhere is edited to its answer. Else its answer is the true object, and it
+    is edited to an answer drawn uniformly from all others of the file; the draw depends on the case alone (the authors
+    draw with one generator, in file order).
     """
     answers = sorted({case.request.target_new for case in cases})
     made = []
     for case in cases:
-        true = case.request.target_new
-        others = [answer for answer in answers if answer != true]
-        if not others:
-            raise ConfigError("zsRE: all cases have the same answer, so there is none to edit them to")
-        drawn = np.random.default_rng(seed_for("localization", "zsre", case.case_id)).integers(len(others))
+        true, new = case.request.target_true, case.request.target_new
+        if true is None:
+            true, new = new, _other_answer(case.case_id, new, answers)
         request = EditRequest(
             case_id=case.case_id,
             subject=case.request.subject,
             prompt=form.question.replace("{}", case.request.prompt),
-            target_new=others[drawn],
+            target_new=new,
             target_true=true,
         )
         unrelated = [question.prompt.removeprefix(UNRELATED_MARK) for question in case.locality]
@@ -98,3 +97,10 @@ def zsre_cases(cases: Sequence[Case], form: ZsreForm) -> list[Case]:
             )
         )
     return made
+
+
+def _other_answer(case_id: int, true: str, answers: Sequence[str]) -> str:
+    others = [answer for answer in answers if answer != true]
+    if not others:
+        raise ConfigError("zsRE: all cases have the same answer, so there is none to edit them to")
+    return others[np.random.default_rng(seed_for("localization", "zsre", case_id)).integers(len(others))]
