@@ -18,9 +18,7 @@ SCATTER = {
 
 rule figure_1:
     input:
-        collect(
-            "<results>/localization/{model}/{run}/{file}.csv", model=PLAN.lead, run=MAIN, file=["peaks", "windows"]
-        ),
+        collect("<results>/localization/{model}/{run}/{file}.csv", model=PLAN.lead, run=MAIN, file=["peaks", "windows"]),
     output:
         svg=report("<figures>/localization/figure_1.svg", **report_item("Localization", "figure_1")),
         png="<figures>/localization/figure_1.png",

@@ -5,13 +5,14 @@ The Snakefile asks a `Plan` and computes nothing itself. Methods named after a p
 
 import json
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from shared.plan import RunPlan
 from shared.runs import batch_size
 
 METHODS = ["papers.memit.editor", "papers.memit.baselines", "papers.rome.editor"]
-NEW_SUBJECTS = "new_subjects"
+TIMED_SEARCH = "main"
 
 
 class Plan(RunPlan):
@@ -100,16 +101,19 @@ class Plan(RunPlan):
         """Return the further files that a run reads: z vectors and attention moments of its variants."""
         own = self._run(wildcards)["variants"].values()
         searches = dict.fromkeys(search for variant in own if (search := variant.get("search")))
-        folder = f"<results>/memit/{wildcards.model}"
-        count = self._config["search_shards"]
-        shards = [f"{shard}-of-{count}" for shard in range(1, count + 1)]
         files: dict[str, Any] = super().edit_inputs(wildcards) | {
-            f"targets_{search}": [f"{folder}/targets/{search}/{shard}.safetensors" for shard in shards]
-            for search in searches
+            f"targets_{search}": self._shards(wildcards.model, search, "safetensors") for search in searches
         }
         if any(variant.get("site") == "attention" for variant in own):
-            files["attention"] = f"{folder}/attention_moments.safetensors"
+            files["attention"] = f"<results>/memit/{wildcards.model}/attention_moments.safetensors"
         return files
+
+    def _shards(self, model: str, search: str, kind: str) -> list[str]:
+        """Return the files of one kind that the shards of a search write."""
+        count = self._config["search_shards"]
+        return [
+            f"<results>/memit/{model}/targets/{search}/{shard}-of-{count}.{kind}" for shard in range(1, count + 1)
+        ]
 
     # Searches for z: wildcards `model` and `search`.
 
@@ -186,7 +190,12 @@ class Plan(RunPlan):
 
     def timed_cases(self, wildcards: Any) -> str:
         """Return the file of the facts on which methods are timed."""
-        return self._cases_of(wildcards.model, "counterfact", self._config["requests"]["about"])
+        return self.search_cases(SimpleNamespace(model=wildcards.model, search=TIMED_SEARCH))
+
+    def timed_targets(self, wildcards: Any) -> dict[str, list[str]]:
+        """Return the z vectors that MEMIT's largest timed edit reads, and how long their search took."""
+        kinds = {"targets": "safetensors", "searched": "json"}
+        return {name: self._shards(wildcards.model, TIMED_SEARCH, kind) for name, kind in kinds.items()}
 
     def timed_methods(self, wildcards: Any) -> list[str]:
         """Return the words that tell `papers.memit.timing` what to time, to be quoted in a command."""

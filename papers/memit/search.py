@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from shared.contexts import in_contexts
 from shared.edit_cases import DATASETS
 from shared.errors import ConfigError, EditingError
 from shared.models import LM, load_lm
-from shared.records import read_json
+from shared.records import read_json, write_json
 from shared.requests import EditRequest
 from shared.runs import blocks_of
 
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    parser.add_argument("--seconds", type=Path, help="JSON file to write: how many z were found in how many seconds")
     return parser
 
 
@@ -86,7 +88,11 @@ def run(options: argparse.Namespace) -> StoredTargets:
     cases = DATASETS[options.dataset][0](options.cases)[: options.first]
     blocks = blocks_of([case.request for case in cases], options.shard, options.block)
     lm = load_lm(options.model, dtype=getattr(torch, options.dtype), device=device)
-    return search_blocks(lm, blocks, hyperparams, read_json(options.contexts), options.max_tokens)
+    began = perf_counter()
+    found = search_blocks(lm, blocks, hyperparams, read_json(options.contexts), options.max_tokens)
+    if options.seconds:
+        write_json(options.seconds, {"targets": len(found), "seconds": perf_counter() - began})
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

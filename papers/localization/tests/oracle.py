@@ -19,6 +19,7 @@ from shared.tests.search_oracle import plain_search
 from shared.tokens import Prompt, encode_prompt, fill, target_ids
 
 NEW_TOKENS = 36
+TOP_K = 5
 
 
 @torch.no_grad()
@@ -31,6 +32,29 @@ def continue_one(lm: LM, prompt: str) -> str:
         step, cache = output.logits[:, -1:].argmax(-1), output.past_key_values
         grown.append(int(step))
     return lm.tokenizer.decode(grown[first:], skip_special_tokens=True)
+
+
+@torch.no_grad()
+def sample_one(lm: LM, prompt: str, length: int, seeds: Sequence[int]) -> list[list[int]]:
+    """Sample one text per seed to `length` tokens (top-k 5) as one batch, keys and values in the model's own cache."""
+    rows = torch.tensor([lm.tokenizer(prompt)["input_ids"]] * len(seeds))
+    draws = torch.stack([torch.rand(length, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+    step, cache = rows, None
+    while rows.shape[1] < length:
+        output = lm.model(step, past_key_values=cache, use_cache=True)
+        best, tokens = output.logits[:, -1].topk(TOP_K)
+        choice = (best.softmax(-1).cumsum(-1) < draws[:, rows.shape[1], None]).sum(-1).clamp(max=TOP_K - 1)
+        step, cache = tokens.gather(1, choice[:, None]), output.past_key_values
+        rows = torch.cat([rows, step], dim=1)
+    return rows.tolist()
+
+
+@torch.no_grad()
+def perplexity_one(lm: LM, text: list[int]) -> float:
+    """Return exp(−Σ log p / N) of one text, from one pass of the model."""
+    ids = torch.tensor([text])
+    log_probs = lm.model(ids).logits[0, :-1].log_softmax(-1)
+    return float((-log_probs.gather(1, ids[0, 1:, None]).sum() / len(text)).exp())
 
 
 @torch.no_grad()
@@ -141,11 +165,23 @@ def tune_one(
     return Edit(tuple(deltas))
 
 
-def edit_and_ask_one(lm: LM, case: Case, edit: Edit, target: str, baseline: str) -> list[float]:
-    """Check that the fact is known, ask after the edit, undo it, ask before it, as the authors do for every edit."""
+def edit_and_ask_one(
+    lm: LM, case: Case, edit: Edit, target: str, baseline: str, length: int = 0, seeds: Sequence[int] = ()
+) -> list[float]:
+    """Do what the authors do around every edit: check that the fact is known, sample texts about its subject, ask after
+    the edit, undo it, and ask before it.
+
+    Args:
+        length, seeds: tokens and seed of each text.
+
+    Returns:
+        log-probabilities and, after those of each state, the texts' mean perplexity if there are any.
+    """
     continue_one(lm, fill(case.request.prompt, case.request.subject))
+    texts = sample_one(lm, f"{case.request.subject} is a", length, seeds) if seeds else []
     found = []
     for state in (edit, UNEDITED):
         with applied(lm, state):
             found += ask_one(lm, case, target, baseline)
+            found += [sum(perplexity_one(lm, text) for text in texts) / len(texts)] if texts else []
     return found
