@@ -7,7 +7,8 @@ from shared.generation import generate
 from shared.models import LM
 from shared.requests import EditRequest
 from shared.seeding import seed_for
-from shared.tokens import Prompt, encode, encode_prompt, fill
+from shared.templates import fill
+from shared.tokens import Prompt, encode, encode_prompt
 
 # A sampled text that begins with nothing but the end-of-text token.
 END_OF_TEXT = ""

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from shared.deltas import Edit, RowEdits, applied, row_edits
 from shared.editors import Editor
 from shared.errors import ConfigError, DataError, NumericalError
-from shared.generation import generate
+from shared.generation import clean_generated, generate
 from shared.models import LM
 from shared.probes import (
     GENERATION,
@@ -34,7 +34,6 @@ from shared.requests import Case, QuestionAnswer
 from shared.runs import SINGLE
 from shared.scoring import TargetScore, score_targets
 from shared.seeding import seed_for
-from shared.text_metrics import clean_generated
 from shared.tokens import encode, target_ids
 
 OtherFacts = Mapping[int, Sequence[QuestionAnswer]]

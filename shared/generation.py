@@ -6,6 +6,7 @@ from then on, and every row stops at the same total length. That is how the auth
 row draws from its own seed, so a text does not depend on which others share its batch.
 """
 
+import unicodedata
 from collections.abc import Sequence
 
 import torch
@@ -121,3 +122,8 @@ def generate(
         for row, ids in zip(batch, made, strict=True):
             texts[row] = ids
     return texts
+
+
+def clean_generated(text: str, end_of_text: str = "<|endoftext|>") -> str:
+    """Return generated text as ROME's code cleans it: compatibility-decomposed, no blank lines, no end marks."""
+    return unicodedata.normalize("NFKD", text).replace("\n\n", " ").replace(end_of_text, "")

@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if bool(options.idf) != bool(options.vocabulary):
         parser.error("give --idf and --vocabulary together")
     definition = options.metrics or DEFINITIONS[options.dataset]
-    runtime.start()
+    runtime.start_logging()
     cases = measure(list(read_rows(options.probes)), definition, _references(options))
     write_frame(cases, options.per_case, index=True)
     write_frame(summary_of(cases, definition), options.summary, index=False)

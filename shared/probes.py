@@ -12,7 +12,7 @@ from typing import Any
 from shared.errors import ConfigError, DataError
 from shared.records import read_jsonl
 from shared.requests import Case, QuestionAnswer
-from shared.tokens import fill
+from shared.templates import fill
 
 PRE, POST = "pre", "post"
 GENERATION = "generation"

@@ -9,7 +9,8 @@ from shared.models import LM
 from shared.requests import EditRequest
 from shared.scoring import score_targets
 from shared.seeding import seed_for
-from shared.tokens import encode, fill, target_ids
+from shared.templates import fill
+from shared.tokens import encode, target_ids
 
 
 @dataclass(frozen=True)

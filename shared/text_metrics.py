@@ -1,7 +1,6 @@
 """Fluency and consistency of generated texts: n-gram entropy and TF-IDF similarity to reference texts (ROME, §3.4)."""
 
 import json
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,11 +19,6 @@ NGRAM_WEIGHTS = {2: 2 / 3, 3: 4 / 3}
 
 _SENTENCES = PunktSentenceTokenizer()
 _WORDS = NLTKWordTokenizer()
-
-
-def clean_generated(text: str, end_of_text: str = "<|endoftext|>") -> str:
-    """Return generated text as ROME's code cleans it: compatibility-decomposed, no blank lines, no end marks."""
-    return unicodedata.normalize("NFKD", text).replace("\n\n", " ").replace(end_of_text, "")
 
 
 def word_tokens(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from shared.errors import DataError
 from shared.models import LM
+from shared.templates import split_template
 
 FactToken = Literal["subject_first", "subject_last", "subject_first_after_last", "last"]
 
@@ -30,26 +31,6 @@ def target_ids(lm: LM, target: str) -> list[int]:
     if not target.strip():
         raise DataError(f"empty target {target!r}: a target must hold at least one character")
     return encode(lm, target if target.startswith(" ") else f" {target}")
-
-
-def split_template(template: str) -> tuple[str, str]:
-    """Return what stands before and after the one `{}` of a template.
-
-    Raises:
-        DataError: if the template has no slot or several.
-    """
-    pieces = template.split("{}")
-    if len(pieces) != 2:
-        raise DataError(
-            f"template {template!r} has {len(pieces) - 1} slots, expected exactly one '{{}}' for the subject"
-        )
-    return pieces[0], pieces[1]
-
-
-def fill(template: str, subject: str) -> str:
-    """Put the subject into the slot; other braces in the texts are left alone."""
-    before, after = split_template(template)
-    return before + subject + after
 
 
 @dataclass(frozen=True)

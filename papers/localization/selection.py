@@ -30,7 +30,8 @@ from shared.requests import Case
 from shared.runs import blocks_of
 from shared.scoring import score_targets
 from shared.seeding import seed_for
-from shared.tokens import encode, fill, target_ids
+from shared.templates import fill
+from shared.tokens import encode, target_ids
 
 log = logging.getLogger(__name__)
 

@@ -188,14 +188,15 @@ class Plan(RunPlan):
         sets = self._config["models"][self.lead]["layer_sets"]
         return json.dumps({"sets": {name: ", ".join(map(str, layers)) for name, layers in sets.items()}})
 
-    def timed_cases(self, wildcards: Any) -> str:
-        """Return the file of the facts on which methods are timed."""
-        return self.search_cases(SimpleNamespace(model=wildcards.model, search=TIMED_SEARCH))
-
-    def timed_targets(self, wildcards: Any) -> dict[str, list[str]]:
-        """Return the z vectors that MEMIT's largest timed edit reads, and how long their search took."""
-        kinds = {"targets": "safetensors", "searched": "json"}
-        return {name: self._shards(wildcards.model, TIMED_SEARCH, kind) for name, kind in kinds.items()}
+    def timed_inputs(self, wildcards: Any) -> dict[str, Any]:
+        """Return what timing reads: facts, contexts, and z vectors of the facts with the seconds of their search."""
+        search = SimpleNamespace(model=wildcards.model, search=TIMED_SEARCH)
+        return {
+            "cases": self.search_cases(search),
+            "contexts": self.search_contexts(search),
+            "targets": self._shards(search.model, search.search, "safetensors"),
+            "searched": self._shards(search.model, search.search, "json"),
+        }
 
     def timed_methods(self, wildcards: Any) -> list[str]:
         """Return the words that tell `papers.memit.timing` what to time, to be quoted in a command."""

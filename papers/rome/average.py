@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--effects", type=Path, required=True, help="CSV to write, by token category and layer")
     parser.add_argument("--numbers", type=Path, required=True, help="CSV to write, the numbers of the paper's text")
     options = parser.parse_args(arguments)
-    runtime.start()
+    runtime.start_logging()
     traces = read_traces(options.traces)
     write_frame(effects(traces), options.effects, index=False)
     write_frame(summary(traces.rows), options.numbers, index=False)

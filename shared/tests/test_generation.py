@@ -5,7 +5,7 @@ import torch
 
 from shared.deltas import applied, row_edits
 from shared.errors import ConfigError
-from shared.generation import generate
+from shared.generation import clean_generated, generate
 from shared.tests.test_deltas import make_edit
 from shared.tests.tiny import FAMILIES, tiny_lm
 
@@ -64,3 +64,8 @@ def test_impossible_lengths_are_refused():
         generate(tiny_lm(), [[1]], max_length=500, seeds=[0])
     with pytest.raises(ConfigError, match="top_k is 0"):
         generate(tiny_lm(), [[1]], max_length=5, seeds=[0], top_k=0)
+
+
+def test_clean_generated():
+    assert clean_generated("ﬁne\n\nday<|endoftext|>") == "fine day"
+    assert clean_generated("a\nb</s>", "</s>") == "a\nb"

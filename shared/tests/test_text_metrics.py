@@ -11,7 +11,6 @@ from shared.errors import DataError
 from shared.requests import Case, EditRequest
 from shared.text_metrics import (
     ReferenceScorer,
-    clean_generated,
     fit_vectorizer,
     generation_entropy,
     load_vectorizer,
@@ -22,11 +21,6 @@ from shared.text_metrics import (
 )
 
 TEXTS = ["ann plays the cello", "bo plays golf", "the golf course"]
-
-
-def test_clean_generated():
-    assert clean_generated("ﬁne\n\nday<|endoftext|>") == "fine day"
-    assert clean_generated("a\nb</s>", "</s>") == "a\nb"
 
 
 def test_word_tokens_separate_punctuation_in_every_sentence():

@@ -3,8 +3,9 @@
 import pytest
 
 from shared.errors import DataError
+from shared.templates import fill
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode, encode_prompt, fill, find_subject, target_ids
+from shared.tokens import encode, encode_prompt, find_subject, target_ids
 
 TEMPLATES = ("{} works as a", "The mother tongue of {} is", "Where does {} live?", "{}, a native", "It is {}")
 

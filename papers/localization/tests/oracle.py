@@ -15,8 +15,9 @@ from shared.fitting import OBJECTIVES, Row, teacher_forced
 from shared.models import LM, Architecture
 from shared.optimise import VectorProblem, VectorSettings
 from shared.requests import Case, EditRequest
+from shared.templates import fill
 from shared.tests.search_oracle import plain_search
-from shared.tokens import Prompt, encode_prompt, fill, target_ids
+from shared.tokens import Prompt, encode_prompt, target_ids
 
 NEW_TOKENS = 36
 TOP_K = 5

@@ -13,6 +13,7 @@ from papers.rome.value import target_values
 from shared.contexts import in_contexts
 from shared.deltas import UNEDITED, Edit, WeightDelta, applied
 from shared.evaluate import EvaluationOptions, GenerationOptions, evaluate_single
+from shared.generation import clean_generated
 from shared.models import LM
 from shared.moments import collect
 from shared.noise import make_noise
@@ -20,9 +21,8 @@ from shared.probes import GENERATION, ProbeRow, probes_of
 from shared.requests import Case
 from shared.second_moment import SecondMoments
 from shared.seeding import seed_for
+from shared.templates import fill
 from shared.tests.tracing_oracle import Oracle
-from shared.text_metrics import clean_generated
-from shared.tokens import fill
 from shared.trace_runs import Corruption, make_fact
 from shared.tracing import STATE, Restoration, trace_facts
 from tests.bench import Comparison, Setup

@@ -13,7 +13,8 @@ from torch import Tensor
 from papers.rome.hyperparams import RomeHyperparams
 from shared.models import LM
 from shared.requests import EditRequest
-from shared.tokens import Prompt, encode_prompt, fill, target_ids
+from shared.templates import fill
+from shared.tokens import Prompt, encode_prompt, target_ids
 
 
 @dataclass(frozen=True)

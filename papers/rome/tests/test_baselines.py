@@ -13,7 +13,8 @@ from shared.deltas import applied
 from shared.editors import make_editor
 from shared.errors import ConfigError
 from shared.scoring import score_targets
-from shared.tokens import encode, fill, target_ids
+from shared.templates import fill
+from shared.tokens import encode, target_ids
 from shared.tuning_editor import tuning_row
 
 CASES = (0, 2)
