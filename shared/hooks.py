@@ -56,3 +56,19 @@ def replace(modules: Iterable[nn.Module], change: Callable[[int, Tensor], Tensor
         for index, module in enumerate(modules):
             stack.callback(module.register_forward_hook(hook_for(index)).remove)
         yield
+
+
+@contextmanager
+def replace_inputs(modules: Iterable[nn.Module], change: Callable[[int, Tensor], Tensor]) -> Iterator[None]:
+    """Replace the first input of each module by `change(index, input)` inside the context, as `replace` does outputs."""
+
+    def hook_for(index: int) -> Callable:
+        def hook(_module: nn.Module, args: tuple) -> tuple:
+            return (change(index, args[0]), *args[1:])
+
+        return hook
+
+    with ExitStack() as stack:
+        for index, module in enumerate(modules):
+            stack.callback(module.register_forward_pre_hook(hook_for(index)).remove)
+        yield

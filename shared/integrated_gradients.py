@@ -1,4 +1,8 @@
-"""Integrated gradients of the answer's probability over a prompt's hidden states (ROME App. B.3, Fig. 16).
+"""Integrated gradients of the answer's probability (Sundararajan et al. 2017): over hidden states, and of any path.
+
+`path_gradient` integrates a gradient along the straight path from zero under any quadrature; Knowledge Neurons uses it
+with Riemann sums over the neurons of one layer. The rest is ROME's map over a prompt's hidden states (App. B.3,
+Fig. 16).
 
 For the outputs x of one kind of module in one layer, at all tokens together, with the rest of the network computed from
 them (Sundararajan et al. 2017, arXiv:1703.01365, Eq. 1, baseline zero):
@@ -13,8 +17,9 @@ Summed over tokens and entries, IG equals P(x) − P(0) (completeness). For bloc
 that the quadrature resolves the neighbourhood of 0, where layer normalisation makes P change abruptly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -52,8 +57,53 @@ def gauss_legendre(steps: int) -> tuple[Float[Tensor, " step"], Float[Tensor, " 
     return torch.from_numpy((nodes + 1) / 2).float(), torch.from_numpy(weights / 2).float()
 
 
+GRIDS = ("left", "right", "inclusive")
+
+
+def riemann(steps: int, grid: str) -> tuple[Float[Tensor, " step"], Float[Tensor, " step"]]:
+    """Return nodes and weights of a Riemann sum on [0, 1]; each of its `steps` nodes weighs 1/steps.
+
+    Args:
+        grid: `left`: 0, 1/m, …, (m−1)/m; `right`: 1/m, …, 1; `inclusive`: both ends, 1/(m−1) apart.
+
+    Raises:
+        ValueError: an unknown grid, or too few steps for it.
+    """
+    if grid not in GRIDS or steps < 1:
+        raise ValueError(f"grid {grid!r} with {steps} steps; expected one of {', '.join(GRIDS)} and at least one step")
+    whole = torch.arange(steps, dtype=torch.float32)
+    nodes = {"left": whole / steps, "right": (whole + 1) / steps, "inclusive": torch.linspace(0, 1, steps)}[grid]
+    return nodes, torch.full((steps,), 1 / steps)
+
+
+def path_gradient(
+    value: Callable[[Tensor], Tensor],
+    end: Float[Tensor, "*shape"],
+    nodes: Float[Tensor, " step"],
+    weights: Float[Tensor, " step"],
+    batch: int,
+) -> Float[Tensor, "*shape"]:
+    """Return ∫₀¹ ∇v(α·end) dα under a quadrature; times `end` it is the integrated gradient from zero.
+
+    Args:
+        value: maps (step, *shape) points, each independent of the others, to their values (any shape that is summed).
+        end: end of the path.
+        nodes, weights: the quadrature, from `gauss_legendre` or `riemann`.
+        batch: points of one forward and backward pass.
+    """
+    slope = torch.zeros_like(end)
+    for first in range(0, len(nodes), batch):
+        alphas, shares = (part[first : first + batch].view(-1, *[1] * end.ndim) for part in (nodes, weights))
+        scaled = (alphas * end).requires_grad_()
+        with torch.enable_grad():
+            total = value(scaled).sum()
+        [gradient] = torch.autograd.grad(total, scaled)
+        slope += (shares * gradient).sum(0)
+    return slope
+
+
 def _probability(
-    lm: LM, run: Run, kind: RestorationKind, layer: int, values: Float[Tensor, "step pos d_model"], answer: int
+    lm: LM, run: Run, kind: RestorationKind, layer: int, values: Float[Tensor, "step pos d_model"], *, answer: int
 ) -> Float[Tensor, " step"]:
     """Return P(answer) when the kind's output in `layer` is `values`, differentiably."""
     hidden = values
@@ -95,17 +145,10 @@ def _map(lm: LM, run: Run, kind: RestorationKind, answer: int, steps: int, batch
     norms, totals, differences = [], [], []
     for layer in range(lm.arch.n_layers):
         end = (run.after if kind == "state" else run.outputs[kind])[layer]
-        slope = torch.zeros_like(end[0])
-        for first in range(0, steps, batch):
-            alphas = nodes[first : first + batch, None, None]
-            scaled = (alphas * end).requires_grad_()
-            with torch.enable_grad():
-                probability = _probability(lm, run, kind, layer, scaled, answer)
-            [gradient] = torch.autograd.grad(probability.sum(), scaled)
-            slope += (weights[first : first + batch, None, None] * gradient).sum(0)
-        attribution = end[0] * slope
+        value = partial(_probability, lm, run, kind, layer, answer=answer)
+        attribution = end[0] * path_gradient(value, end[0], nodes, weights, batch)
         with torch.no_grad():
-            edges = _probability(lm, run, kind, layer, torch.cat([end, torch.zeros_like(end)]), answer)
+            edges = _probability(lm, run, kind, layer, torch.cat([end, torch.zeros_like(end)]), answer=answer)
         norms.append(attribution.norm(dim=-1).cpu())
         totals.append(attribution.sum().cpu())
         differences.append((edges[0] - edges[1]).cpu())

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from shared.hooks import capture, replace
-from shared.integrated_gradients import gauss_legendre, integrated_gradients
+from shared.integrated_gradients import gauss_legendre, integrated_gradients, path_gradient, riemann
 from shared.tests.tiny import FAMILIES, tiny_lm
 from shared.trace_runs import make_fact
 
@@ -14,6 +14,23 @@ def test_quadrature_is_exact_for_polynomials():
     assert weights.sum().item() == pytest.approx(1, abs=1e-6)
     assert (weights * nodes**9).sum().item() == pytest.approx(1 / 10, abs=1e-6)
     assert (weights * nodes**10).sum().item() != pytest.approx(1 / 11, abs=1e-7)
+
+
+def test_riemann_grids():
+    assert riemann(4, "left")[0].tolist() == [0, 0.25, 0.5, 0.75]
+    assert riemann(4, "right")[0].tolist() == [0.25, 0.5, 0.75, 1]
+    assert riemann(5, "inclusive")[0].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert riemann(5, "inclusive")[1].sum().item() == pytest.approx(1)
+    with pytest.raises(ValueError, match="grid 'middle'"):
+        riemann(5, "middle")
+
+
+def test_path_gradient_of_a_polynomial():
+    end = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
+    nodes, weights = gauss_legendre(4)
+    for batch in (1, 3, 10):
+        found = path_gradient(lambda points: (points**3).sum((1, 2)), end, nodes, weights, batch)
+        torch.testing.assert_close(end * found, end**3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
