@@ -58,11 +58,19 @@ class WeightDelta:
 
 @dataclass(frozen=True)
 class Edit:
-    """The outcome of editing a model's weights: what changes, and numbers worth reporting about how it was found."""
+    """The outcome of editing a model: what changes, and numbers worth reporting about how it was found.
+
+    Attributes:
+        deltas: changes of the weights.
+        info: numbers about the search.
+        kind: `weights`, or `context` for an edit that leaves the weights alone and stands in front of every prompt.
+        context: the text of such an edit, put directly before a prompt.
+    """
 
     deltas: tuple[WeightDelta, ...]
     info: dict[str, float | int | str] = field(default_factory=dict)
     kind: str = "weights"
+    context: str = ""
 
 
 UNEDITED = Edit(())

@@ -19,6 +19,7 @@ from shared.editors import Editor
 from shared.errors import ConfigError, DataError, NumericalError
 from shared.generation import clean_generated, generate
 from shared.models import LM
+from shared.prefix_scoring import score_in_groups
 from shared.probes import (
     GENERATION,
     OTHER_FACT,
@@ -36,6 +37,7 @@ from shared.scoring import TargetScore, score_targets
 from shared.seeding import seed_for
 from shared.tokens import encode, target_ids
 
+KINDS = ("weights", "context")
 OtherFacts = Mapping[int, Sequence[QuestionAnswer]]
 
 
@@ -105,6 +107,7 @@ def answer(
     *,
     edits: RowEdits | None = None,
     edit_of: Sequence[int | None] | None = None,
+    contexts: Sequence[str] | None = None,
     edited: str = SINGLE,
 ) -> list[ProbeRow]:
     """Put probes to the model, each under its own edit, and return their rows in the same order.
@@ -114,6 +117,7 @@ def answer(
         options: bounds on memory, generation and seed.
         edits: the open `row_edits` context, if rows carry edits.
         edit_of: index of each probe's edit in that context, or None for the model as it is.
+        contexts: texts of the edits of kind `context`, by index of the edit; each stands before its edit's prompts.
         edited: how cases are edited, the first half of the rows' protocol.
 
     Returns:
@@ -127,8 +131,9 @@ def answer(
         edit_of = [None] * len(probes)
     label = {"protocol": f"{edited}/{options.protocol}", "seed": options.seed}
     rows = [ProbeRow(**_fields(probe), **label) for probe in probes]
-    rows = _scored(lm, rows, edits, edit_of, options.max_tokens)
-    return _continued(lm, rows, edits, edit_of, options)
+    before = ["" if contexts is None or edit is None else contexts[edit] for edit in edit_of]
+    rows = _scored(lm, rows, edits, edit_of, before, options.max_tokens)
+    return _continued(lm, rows, edits, edit_of, before, options)
 
 
 def _fields(probe: Probe) -> dict[str, object]:
@@ -136,12 +141,17 @@ def _fields(probe: Probe) -> dict[str, object]:
 
 
 def _scored(
-    lm: LM, rows: list[ProbeRow], edits: RowEdits | None, edit_of: Sequence[int | None], max_tokens: int
+    lm: LM,
+    rows: list[ProbeRow],
+    edits: RowEdits | None,
+    edit_of: Sequence[int | None],
+    before: Sequence[str],
+    max_tokens: int,
 ) -> list[ProbeRow]:
     """Return the rows with the log-probabilities of the targets that they ask for."""
     wanted = [(index, side) for index, row in enumerate(rows) for side in ("new", "true") if _target(row, side)]
-    encoded = {prompt: encode(lm, prompt) for prompt in {rows[index].prompt for index, _ in wanted}}
-    prompts = [encoded[rows[index].prompt] for index, _ in wanted]
+    encoded = {prompt: encode(lm, prompt) for prompt in {before[index] + rows[index].prompt for index, _ in wanted}}
+    prompts = [encoded[before[index] + rows[index].prompt] for index, _ in wanted]
     targets = [target_ids(lm, _target(rows[index], side)) for index, side in wanted]
     for (index, _), prompt, target in zip(wanted, prompts, targets, strict=True):
         if len(prompt) + len(target) - 1 > lm.arch.n_positions:
@@ -149,9 +159,11 @@ def _scored(
                 f"{_where(rows[index])}: prompt and target have {len(prompt)} + {len(target)} tokens, the model has "
                 f"{lm.arch.n_positions} positions; shorten the prompt or leave the case out"
             )
-    scores = score_targets(
-        lm, prompts, targets, edits=edits, edit_of=[edit_of[index] for index, _ in wanted], max_tokens=max_tokens
-    )
+    carried = [edit_of[index] for index, _ in wanted]
+    if any(before):
+        scores = score_in_groups(lm, prompts, targets, carried, max_tokens)
+    else:
+        scores = score_targets(lm, prompts, targets, edits=edits, edit_of=carried, max_tokens=max_tokens)
     found: list[dict[str, tuple]] = [{} for _ in rows]
     for (index, side), score in zip(wanted, scores, strict=True):
         found[index] |= _finite(score, side, rows[index])
@@ -177,28 +189,39 @@ def _finite(score: TargetScore, side: str, row: ProbeRow) -> dict[str, tuple]:
 
 
 def _continued(
-    lm: LM, rows: list[ProbeRow], edits: RowEdits | None, edit_of: Sequence[int | None], options: EvaluationOptions
+    lm: LM,
+    rows: list[ProbeRow],
+    edits: RowEdits | None,
+    edit_of: Sequence[int | None],
+    before: Sequence[str],
+    options: EvaluationOptions,
 ) -> list[ProbeRow]:
-    """Return the rows with the texts that they ask for; a text's seed is its case's and prompt's alone."""
+    """Return the rows with the texts that they ask for; a text's seed is its case's and prompt's alone.
+
+    A context is no part of a text: its tokens do not count towards the text's length, and it is cut off again.
+    """
     wanted = [index for index, row in enumerate(rows) if row.kind == GENERATION]
     if not wanted:
         return rows
     if options.generation is None:
         raise ConfigError("texts are asked for, and the evaluation options say nothing about generation")
-    texts = generate(
-        lm,
-        [encode(lm, rows[index].prompt) for index in wanted],
-        max_length=options.generation.max_length,
-        seeds=[seed_for("generation", options.seed, rows[index].case_id, rows[index].prompt_index) for index in wanted],
-        top_k=options.generation.top_k,
-        edits=edits,
-        edit_of=[edit_of[index] for index in wanted],
-        batch_rows=options.generation.batch_rows,
-    )
-    end = lm.tokenizer.eos_token or ""
-    rows = list(rows)
-    for index, ids in zip(wanted, texts, strict=True):
-        rows[index] = replace(rows[index], text=clean_generated(lm.tokenizer.decode(ids), end))
+    end, rows = lm.tokenizer.eos_token or "", list(rows)
+    for context in dict.fromkeys(before[index] for index in wanted):
+        chosen = [index for index in wanted if before[index] == context]
+        prompts = [encode(lm, context + rows[index].prompt) for index in chosen]
+        cut = len(prompts[0]) - len(encode(lm, rows[chosen[0]].prompt)) if context else 0
+        texts = generate(
+            lm,
+            prompts,
+            max_length=options.generation.max_length + cut,
+            seeds=[seed_for("generation", options.seed, rows[i].case_id, rows[i].prompt_index) for i in chosen],
+            top_k=options.generation.top_k,
+            edits=edits,
+            edit_of=[edit_of[index] for index in chosen],
+            batch_rows=options.generation.batch_rows,
+        )
+        for index, ids in zip(chosen, texts, strict=True):
+            rows[index] = replace(rows[index], text=clean_generated(lm.tokenizer.decode(ids[cut:]), end))
     return rows
 
 
@@ -221,11 +244,11 @@ def _reused(
     return rows
 
 
-def _require_weights(edit: Edit, editor: Editor, case: Case) -> None:
-    if edit.kind != "weights":
+def _require_known_kind(edit: Edit, editor: Editor, case: Case) -> None:
+    if edit.kind not in KINDS or (edit.context and edit.deltas):
         raise ConfigError(
             f"case_id {case.case_id}: editor {editor.name!r} made an edit of kind {edit.kind!r}; "
-            "this evaluation scores edits of kind 'weights' only"
+            f"this evaluation scores edits of kind {' or '.join(KINDS)}, and none that is both"
         )
 
 
@@ -233,7 +256,7 @@ def _edited_each(lm: LM, editor: Editor, cases: Sequence[Case]) -> list[Edit]:
     edits = editor.edit_each(lm, [case.request for case in cases])
     assert len(edits) == len(cases)
     for case, edit in zip(cases, edits, strict=True):
-        _require_weights(edit, editor, case)
+        _require_known_kind(edit, editor, case)
     return edits
 
 
@@ -285,7 +308,7 @@ def evaluate_single(
         For each case its rows of phase `pre` (editor `none`), then of phase `post`, in the order of `ask`.
 
     Raises:
-        ConfigError: the protocol is unknown, or the editor makes edits that are no weight changes.
+        ConfigError: the protocol is unknown, or the editor makes edits of a kind that cannot be scored here.
         DataError: a case lacks what the protocol needs, is too long, or is missing from `pre_rows`.
         NumericalError: an edit or a probability is not finite.
 
@@ -303,8 +326,11 @@ def evaluate_single(
                 before = answer(lm, probes, options) if known is None else _reused(probes, known, options, SINGLE)
             if POST in options.phases:
                 edit_of = [index for index, of_case in enumerate(asked) for _ in of_case]
-                with row_edits(lm, _edited_each(lm, editor, batch)) as edits:
-                    after = _labelled(answer(lm, probes, options, edits=edits, edit_of=edit_of), label or editor.name)
+                made = _edited_each(lm, editor, batch)
+                contexts = [edit.context for edit in made]
+                with row_edits(lm, made) as edits:
+                    rows = answer(lm, probes, options, edits=edits, edit_of=edit_of, contexts=contexts)
+                after = _labelled(rows, label or editor.name)
             yield from _case_by_case(asked, before, after)
             progress.update(len(batch))
 
@@ -345,8 +371,9 @@ def evaluate_batch(
         raise ConfigError(f"the batch protocol edits {n} cases jointly, expected at least 1")
     known, edited = _indexed(pre_rows), f"batch:{n}"
 
-    def answers(parts: Sequence[Sequence[Probe]]) -> list[ProbeRow]:
-        return [row for part in parts for row in answer(lm, part, options, edited=edited)]
+    def answers(parts: Sequence[Sequence[Probe]], context: str = "") -> list[ProbeRow]:
+        none = {"edited": edited, "contexts": [context]}
+        return [row for part in parts for row in answer(lm, part, options, edit_of=[0] * len(part), **none)]
 
     progress = tqdm(total=len(cases), desc=label or editor.name, unit="case", disable=None)
     with progress:
@@ -364,8 +391,8 @@ def evaluate_batch(
                 before = answers(parts) if known is None else _reused(probes, known, options, edited)
             if POST in options.phases:
                 edit = editor.edit(lm, [case.request for case in block])
-                _require_weights(edit, editor, block[0])
+                _require_known_kind(edit, editor, block[0])
                 with applied(lm, edit):
-                    after = _labelled(answers(parts), label or editor.name)
+                    after = _labelled(answers(parts, edit.context), label or editor.name)
             yield from _case_by_case(asked, before, after)
             progress.update(len(block))

@@ -52,7 +52,7 @@ class _Read:
     length: int
 
 
-def _plan(
+def plan_rows(
     prompts: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], edit_of: Sequence[int | None]
 ) -> tuple[list[tuple[int | None, tuple[int, ...]]], list[_Read]]:
     """Return the distinct maximal rows (edit, tokens) and where each target is read."""
@@ -103,7 +103,7 @@ def score_targets(
         raise ValueError("every prompt and every target needs at least one token")
     if edit_of is None:
         edit_of = [None] * len(prompts)
-    rows, reads = _plan(prompts, targets, edit_of)
+    rows, reads = plan_rows(prompts, targets, edit_of)
     readers: list[list[int]] = [[] for _ in rows]
     for pair, read in enumerate(reads):
         readers[read.row].append(pair)
@@ -116,12 +116,12 @@ def score_targets(
                 edits.select([rows[row][0] for row in batch])
             hidden = run_blocks(lm, embed(lm, ids), range(lm.arch.n_layers))
             pairs = [(line, pair) for line, row in enumerate(batch) for pair in readers[row]]
-            for pair, score in zip((p for _, p in pairs), _read(lm, hidden, pairs, reads, targets), strict=True):
+            for pair, score in zip((p for _, p in pairs), read_targets(lm, hidden, pairs, reads, targets), strict=True):
                 scores[pair] = score
     return scores
 
 
-def _read(
+def read_targets(
     lm: LM,
     hidden: Tensor,
     pairs: list[tuple[int, int]],

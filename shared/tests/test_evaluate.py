@@ -180,12 +180,12 @@ def test_bad_input():
 
 
 def test_edits_of_another_kind_are_refused():
-    class Prompter(RandomEditor):
+    class Router(RandomEditor):
         def edit_for(self, lm, request):
-            return Edit((), kind="context")
+            return Edit((), kind="memory")
 
-    with pytest.raises(ConfigError, match="case_id 0: editor 'random' made an edit of kind 'context'"):
-        list(evaluate_single(tiny_lm(), Prompter(), CASES, EVERYTHING))
+    with pytest.raises(ConfigError, match="case_id 0: editor 'random' made an edit of kind 'memory'"):
+        list(evaluate_single(tiny_lm(), Router(), CASES, EVERYTHING))
 
 
 def test_overflow_is_an_error_that_names_the_case():
