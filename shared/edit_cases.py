@@ -114,13 +114,17 @@ def evaluate_variants(
 
 
 def make_editors(
-    variants: Sequence[Variant], moments: SecondMoments | None, contexts: Mapping[str, Sequence[str]]
+    variants: Sequence[Variant],
+    moments: SecondMoments | None,
+    contexts: Mapping[str, Sequence[str]],
+    pool: Sequence[Case] = (),
 ) -> dict[str, Editor]:
     """Build the editor of each variant; it gets the run-wide inputs that its method takes.
 
     Args:
         moments: second moments of the keys, if there are any.
         contexts: lists of context templates by name; if there are none, methods sample their own.
+        pool: cases that methods may take examples from.
 
     Raises:
         ConfigError: a setting is unknown, or a variant names contexts that were not given.
@@ -132,6 +136,8 @@ def make_editors(
             settings["moments"] = moments
         if "contexts" in takes and contexts:
             settings["contexts"] = _contexts_of(variant, contexts)
+        if "pool" in takes:
+            settings["pool"] = pool
         editors[variant.name] = make_editor(variant.editor, **settings)
     return editors
 
@@ -197,6 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=FILE",
         help="context templates; a lone FILE is `default`; without any, they are sampled",
     )
+    parser.add_argument("--pool", type=Path, help="file of cases that methods may take examples from")
     parser.add_argument("--facts", type=Path, help="fact book: also ask for the subjects' other facts")
     parser.add_argument("--generate", action="store_true", help="also continue the generation prompts")
     parser.add_argument("--max-length", type=int, default=100, help="total tokens of a generated text")
@@ -234,7 +241,8 @@ def run(options: argparse.Namespace) -> int:
     lm = load_lm(options.model, dtype=getattr(torch, options.dtype), device=device)
     moments = SecondMoments.load(options.moments) if options.moments else None
     contexts = {name: read_json(path) for name, path in options.contexts}
-    editors = make_editors(expand(options.variants, lm.arch.n_layers), moments, contexts)
+    pool = read(options.pool) if options.pool else []
+    editors = make_editors(expand(options.variants, lm.arch.n_layers), moments, contexts, pool)
     texts = GenerationOptions(options.max_length, options.top_k, every=options.generate_every)
     asked = EvaluationOptions(
         protocol=probes,

@@ -43,7 +43,7 @@ class NoEdit:
 
 
 # What belongs to a whole run and is handed to the methods that want it, as settings of these names.
-RUN_INPUTS = ("moments", "contexts")
+RUN_INPUTS = ("moments", "contexts", "pool")
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def register(name: str, make: Callable[..., Editor], takes: Sequence[str] = ()) 
     """Make a method available as `name`; `make(**settings)` builds it and refuses unknown settings.
 
     Args:
-        takes: the run-wide inputs that the method wants handed over, of `moments` (second moments of the model's keys)
-            and `contexts` (context templates).
+        takes: the run-wide inputs that the method wants handed over, of `moments` (second moments of the model's keys),
+            `contexts` (context templates) and `pool` (cases that examples may be taken from).
     """
     if name in _METHODS:
         raise ValueError(f"an editing method called {name!r} is registered already")

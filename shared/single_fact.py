@@ -49,26 +49,34 @@ def compare(
         paper: enters these seeds.
     """
     prompts = [fill(request.prompt, request.subject), *more_prompts]
-    ids = [encode(lm, prompt) for prompt in prompts]
+    ids = {phase: [encode(lm, text + prompt) for prompt in prompts] for phase, text in ((None, ""), (0, edit.context))}
     targets = [request.target_new] + ([request.target_true] if request.target_true else [])
     phases = (None, 0)
     rows = [(prompt, target, phase) for prompt in range(len(prompts)) for target in targets for phase in phases]
     seeds = [seed_for(paper, "single", seed, prompt) for prompt in prompts]
-    longest = min(lm.arch.n_positions, max(map(len, ids)) + length)
+    longest = {phase: min(lm.arch.n_positions, max(map(len, ids[phase])) + length) for phase in phases}
     with row_edits(lm, [edit]) as carried:
         scores = score_targets(
             lm,
-            [ids[prompt] for prompt, _, _ in rows],
+            [ids[phase][prompt] for prompt, _, phase in rows],
             [target_ids(lm, target) for _, target, _ in rows],
             edits=carried,
             edit_of=[phase for _, _, phase in rows],
         )
         texts = {
             phase: generate(
-                lm, ids, max_length=longest, seeds=seeds, top_k=5, edits=carried, edit_of=[phase] * len(ids)
+                lm,
+                ids[phase],
+                max_length=longest[phase],
+                seeds=seeds,
+                top_k=5,
+                edits=carried,
+                edit_of=[phase] * len(prompts),
             )
             for phase in phases
         }
+    # The context of an edit stands before each prompt and is no part of a text.
+    cut = {index: len(ids[0][index]) - len(ids[None][index]) for index in range(len(prompts))}
     probability = {row: score.probability for row, score in zip(rows, scores, strict=True)}
     return [
         Comparison(
@@ -76,7 +84,7 @@ def compare(
             before={target: probability[index, target, None] for target in targets},
             after={target: probability[index, target, 0] for target in targets},
             text_before=lm.tokenizer.decode(texts[None][index]),
-            text_after=lm.tokenizer.decode(texts[0][index]),
+            text_after=lm.tokenizer.decode(texts[0][index][cut[index] :]),
         )
         for index in range(len(prompts))
     ]
