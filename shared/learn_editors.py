@@ -1,0 +1,181 @@
+"""Train editors on a task, and ask models after their edits.
+
+    python -m shared.learn_editors train --methods papers.mend.method --model results/models/world-small \\
+        --format counterfact --files results/data/counterfact.json --held-out 200 \\
+        --modules '["transformer.h.7.mlp.c_fc"]' \\
+        --variants '{"mend": {"editor": "mend", "rank": 256, "training": {"steps": 200, "lr": 3e-4}}}' --out editors
+    python -m shared.learn_editors test ... --editors editors --out rows.jsonl
+
+A variant is an editor with its settings; `training` holds those of the training, and `edits` how many pairs each edit
+of the test writes (as in training if absent). Variants without training (fine-tuning, a cache, none) are only tested.
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from shared import runtime
+from shared.drawdown import per_edit, summarise
+from shared.edit_cases import import_methods
+from shared.edit_pools import Pool
+from shared.edit_success import Method, NoEdit, Trained, ask_after_edits
+from shared.edit_tasks import FORMATS, Task
+from shared.editor_training import TrainingSettings, train
+from shared.errors import ConfigError, reported
+from shared.learned_editors import (
+    build_direct,
+    build_learned,
+    direct_methods,
+    learned_methods,
+    load_learned,
+    save_learned,
+)
+from shared.models import LM, load_model
+from shared.moments import digests
+from shared.records import atomic_path, read_json, write_json, write_jsonl
+from shared.seeding import seed_for
+
+log = logging.getLogger(__name__)
+KINDS = ("decoder", "seq2seq", "classifier")
+NONE = "none"
+
+
+def _json(text: str) -> Any:
+    return json.loads(text) if text.lstrip()[:1] in ("{", "[") else read_json(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m shared.learn_editors", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in (("train", "train all variants that are trained"), ("test", "edit and ask, with all variants")):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--methods", nargs="+", required=True, help="modules that register methods")
+        command.add_argument("--model", required=True, help="folder or hub id of the base model")
+        command.add_argument("--kind", choices=KINDS, default="decoder", help="family of the model")
+        command.add_argument("--format", choices=list(FORMATS), required=True, help="what the files hold")
+        command.add_argument("--files", type=Path, nargs="+", required=True, help="raw files of the task")
+        command.add_argument("--held-out", type=int, default=0, help="first records of a single file kept for the test")
+        command.add_argument("--validation", type=int, default=40, help="training records kept for early stopping")
+        command.add_argument(
+            "--modules", type=_json, required=True, help="JSON list of names of the edited linear maps"
+        )
+        command.add_argument("--variants", type=_json, required=True, help="JSON object or a file of one")
+        command.add_argument("--max-tokens", type=int, default=128, help="longest input with its answer")
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--threads", type=int, default=1)
+        command.add_argument("--device", default="cpu")
+    train_options, test = commands.choices["train"], commands.choices["test"]
+    train_options.add_argument("--out", type=Path, required=True, help="folder for <variant>.safetensors and .json")
+    train_options.add_argument(
+        "--checkpoints", type=Path, help="folder of checkpoints, which a killed run goes on from"
+    )
+    test.add_argument("--editors", type=Path, required=True, help="folder of trained editors")
+    test.add_argument("--edits", type=int, default=100, help="edits of one pair in the test")
+    test.add_argument("--most-pairs", type=int, default=400, help="bound on edits times pairs where edits have several")
+    test.add_argument("--anchors", type=int, default=4, help="statements asked after each edit")
+    test.add_argument("--out", type=Path, required=True, help="rows.jsonl to write")
+    test.add_argument("--summary", type=Path, required=True, help="means with intervals, as CSV, to write")
+    return parser
+
+
+def is_trained(variant: Mapping[str, Any]) -> bool:
+    """Return whether a variant's editor has to be trained.
+
+    Raises:
+        ConfigError: no imported module registers it.
+    """
+    editor = variant.get("editor")
+    if editor not in (NONE, *learned_methods(), *direct_methods()):
+        raise ConfigError(
+            f"editor {editor!r} is unknown; known are {', '.join([NONE, *learned_methods(), *direct_methods()])}"
+        )
+    return editor in learned_methods()
+
+
+def train_variant(
+    lm: LM, pools: Mapping[str, Pool], modules: Sequence[str], name: str, variant: Mapping[str, Any], options
+) -> None:
+    """Train one variant and write its editor, with the history of its validations beside it."""
+    settings = {key: value for key, value in variant.items() if key not in ("editor", "training", "edits", "modules")}
+    training = TrainingSettings(**{"seed": options.seed} | dict(variant.get("training", {})))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("editor", training.seed) % 2**32)
+        editor = build_learned(variant["editor"], lm, variant.get("modules", modules), settings).to(lm.device)
+    folder = options.checkpoints
+    data = [len(pool.examples) for pool in pools.values()]
+    made = train(
+        editor,
+        lm,
+        pools["train"],
+        pools["validation"],
+        training,
+        checkpoint=folder / f"{name}.safetensors" if folder else None,
+        digest=json.dumps([digests(lm)["model"], options.format, data]),
+        label=name,
+    )
+    save_learned(editor, lm, options.out / f"{name}.safetensors", {"steps": made["steps"], "best": made["best_step"]})
+    write_json(options.out / f"{name}.json", made | {"parameters": sum(p.numel() for p in editor.parameters())})
+
+
+def methods_of(
+    lm: LM, pools: Mapping[str, Pool], modules: Sequence[str], variants: Mapping[str, Mapping[str, Any]], folder: Path
+) -> Iterator[tuple[str, Method, int]]:
+    """Yield name, method and pairs per edit of each variant, one at a time; trained ones come from their files."""
+    for name, variant in variants.items():
+        n_edits = variant.get("edits", variant.get("training", {}).get("n_edits", 1))
+        if is_trained(variant):
+            yield name, Trained(load_learned(folder / f"{name}.safetensors", lm)), n_edits
+        elif variant["editor"] == NONE:
+            yield name, NoEdit(), n_edits
+        else:
+            settings = {key: value for key, value in variant.items() if key not in ("editor", "edits", "modules")}
+            own = variant.get("modules", modules)
+            yield name, build_direct(variant["editor"], lm, own, pools["train"], settings=settings), n_edits
+
+
+def run_train(options: argparse.Namespace, lm: LM, pools: Mapping[str, Pool]) -> None:
+    """Train what the command line asks for."""
+    for name, variant in options.variants.items():
+        if is_trained(variant):
+            train_variant(lm, pools, options.modules, name, variant, options)
+
+
+def run_test(options: argparse.Namespace, lm: LM, pools: Mapping[str, Pool]) -> None:
+    """Edit and ask as the command line says, and write rows and summary."""
+    rows: list[dict[str, Any]] = []
+    for name, method, n_edits in methods_of(lm, pools, options.modules, options.variants, options.editors):
+        edits = options.edits if n_edits == 1 else max(2, min(options.edits, options.most_pairs // n_edits))
+        asked = {"edits": edits, "n_edits": n_edits, "n_anchors": options.anchors, "seed": options.seed}
+        rows += ask_after_edits(lm, {name: method}, pools["test"], **asked)
+        log.info("%s: %d edits of %d", name, edits, n_edits)
+    write_jsonl(options.out, rows)
+    write_summary(summarise(per_edit(rows)), options.summary)
+
+
+def write_summary(summary: pd.DataFrame, path: Path) -> None:
+    """Write means with intervals as CSV; the same numbers give the same bytes."""
+    with atomic_path(path) as part:
+        summary.to_csv(part, index=False, float_format="%.9g", lineterminator="\n")
+
+
+@reported(log)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    options = _parser().parse_args(arguments)
+    device = runtime.start(options.threads, options.device)
+    import_methods(options.methods, [])
+    lm = load_model(options.model, kind=options.kind, device=device)
+    task = Task(options.format, options.files, options.validation, options.held_out)
+    parts = task.parts(options.seed)
+    pools = {part: Pool(lm, examples, max_tokens=options.max_tokens) for part, examples in parts.items()}
+    {"train": run_train, "test": run_test}[options.command](options, lm, pools)
+
+
+if __name__ == "__main__":
+    main()
