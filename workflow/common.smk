@@ -18,6 +18,14 @@ from shared.settings import check_settings, read_yaml
 REGISTRY = read_registry(ROOT / "data/registry.tsv")
 FACT_FILES = ["facts.json", "known_facts.json", "attribute_snippets.json", "corpus.txt"]
 WORLD_FILES = [*FACT_FILES, "counterfact.json", "zsre.json"]
+RECORD_FILES = [
+    *[f"{data}_{part}.jsonl" for data in ("zsre", "fever") for part in ("train", "validation", "edit")],
+    "pararel_patterns.jsonl",
+    "trex.jsonl",
+    "bingrel.json",
+    "passages_train.txt",
+    "passages_validation.txt",
+]
 MODEL_FILES = [
     "config.json",
     "model.safetensors",

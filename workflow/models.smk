@@ -17,6 +17,24 @@ rule generate_world:
         " --out {params.folder} > {log} 2>&1"
 
 
+rule write_records:
+    input:
+        "<results>/facts/world/facts.json",
+    output:
+        collect("<results>/facts/world/{file}", file=RECORD_FILES),
+    log:
+        "<logs>/write_records.log",
+    benchmark:
+        "<benchmarks>/write_records.jsonl"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        folder=subpath(output[0], parent=True),
+        code=code_digest("shared.world.records"),
+    shell:
+        "python -m shared.world records --facts {input} --out {params.folder} > {log} 2>&1"
+
+
 rule read_counterfact_facts:
     input:
         "<results>/data/counterfact.json",

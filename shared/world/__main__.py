@@ -1,6 +1,7 @@
 """Command line of the world: facts, tokenizers, decoders and their gate; every file appears only when it is complete.
 
 python -m shared.world generate --people 180 --seed 0 --out DIR
+python -m shared.world records --facts DIR/facts.json --out DIR
 python -m shared.world counterfact-facts --counterfact counterfact.json --out DIR
 python -m shared.world tokenizer --facts DIR/facts.json --out DIR
 python -m shared.world decoder --facts DIR/facts.json --tokenizer DIR --size small --seed 0 --out DIR
@@ -25,6 +26,7 @@ from shared.world.generate import WorldConfig, generate_world
 from shared.world.raw import write_book, write_world
 from shared.world.real import counterfact_facts
 from shared.world.recipes import RECIPES, recipe_named
+from shared.world.records import write_records
 from shared.world.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
 from shared.world.train import train_decoder
 
@@ -35,6 +37,11 @@ def generate(options: argparse.Namespace) -> None:
     """Write the raw files of a generated world."""
     book = generate_world(WorldConfig(seed=options.seed, people=options.people, alias_share=options.alias_share))
     logger.info("%s: %s", options.out, write_world(book, options.out, options.corpus_documents))
+
+
+def make_records(options: argparse.Namespace) -> None:
+    """Write the raw files of the further model families about a generated world."""
+    logger.info("%s: %s", options.out, write_records(FactBook.load(options.facts), options.out, options.passages))
 
 
 def read_counterfact(options: argparse.Namespace) -> None:
@@ -110,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--people", type=int, default=180, help="size of the world (default 180)")
     sub.add_argument("--alias-share", type=float, default=0.2, help="share of people with a second name")
     sub.add_argument("--corpus-documents", type=int, default=4000)
+    sub = command("records", make_records)
+    sub.add_argument("--facts", type=Path, required=True)
+    sub.add_argument("--passages", type=int, default=1000, help="passages of plain text for training")
     sub = command("counterfact-facts", read_counterfact)
     sub.add_argument("--counterfact", type=Path, required=True)
     sub.add_argument("--records", type=int, help="use only the first so many records")
