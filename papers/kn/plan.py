@@ -1,0 +1,68 @@
+"""What a run makes of the paper's settings: options of the rules, and which items there are."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.plan import PAPER_SCALE
+
+SENTENCE_TABLES, SENTENCE_FIGURES = ["table_3", "table_4"], ["figure_6"]
+
+
+class Plan:
+    """The settings of knowledge neurons in one run of the workflow.
+
+    Attributes:
+        networks: models that are run, by name; each of `<results>/models`.
+        lead: the model of figures and listings.
+        shards: parts that the attributions are computed in.
+        gpus: GPUs of each job that uses a model.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        self._config = config
+        self.networks: list[str] = config["use"]
+        self.lead = self.networks[0]
+        self.shards = [f"{part}-of-{config['shards']}" for part in range(1, config["shards"] + 1)]
+        self.gpus = config["run"]["gpus"]
+        self.sharing = json.dumps(config["sharing"], sort_keys=True)
+
+    def files(self, *names: str) -> dict[str, str]:
+        """Return files of facts by name: `patterns`, `facts`, `sentences`."""
+        return {name: self._config["files"][name] for name in names}
+
+    def items(self, names: Sequence[str]) -> list[str]:
+        """Return the items that can be made: without sentences, those about open text are left out."""
+        dropped = [] if self._config["files"]["sentences"] else [*SENTENCE_TABLES, *SENTENCE_FIGURES]
+        return [name for name in names if name not in dropped]
+
+    def common(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
+        """Return the options that all programs with a model take."""
+        own, run = self._config["networks"][wildcards.model], self._config["run"]
+        options = f"--model {Path(input.card).parent} --kind {own['kind']}"
+        options += f" --patterns {input.patterns} --facts {input.facts} --min-patterns {self._config['min_patterns']}"
+        for name in ("max_facts", "max_relations"):
+            if self._config[name] is not None:
+                options += f" --{name.replace('_', '-')} {self._config[name]}"
+        options += f" --max-tokens {self._config['max_tokens']} --seed {run['seed']}"
+        return f"{options} --dtype {run['dtype']} --device {run['device']}"
+
+    def attribution(self) -> str:
+        """Return the options of the integrated gradients."""
+        return f"--steps {self._config['attribution']['steps']} --grid {self._config['attribution']['grid']}"
+
+    def rewriting(self) -> str:
+        """Return the options of updates and erasures."""
+        update, erase = self._config["update"], self._config["erase"]
+        options = " ".join(f"--{name} {update[name]}" for name in ("removed", "added", "edits", "others", "common"))
+        counts = " ".join(map(str, erase["counts"]))
+        return f"{options} --erase {' '.join(erase['relations'])} --counts {counts}"
+
+    def comparison(self) -> str:
+        """Return, as JSON, what our models stand for, and what the items show."""
+        known = {name: self._config["networks"][name]["stands_for"] for name in self.networks}
+        scale = self._config["run"]["scale"]
+        exact = scale == PAPER_SCALE and all(name == paper for name, paper in known.items())
+        stands_for = {name: paper for name, paper in known.items() if paper}
+        return json.dumps({"stands_for": stands_for, "exact": exact, "scale": scale} | self._config["items"])
