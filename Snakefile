@@ -55,6 +55,16 @@ module localization:
 use rule * from localization as localization_*
 
 
+module kn:
+    snakefile:
+        "papers/kn/Snakefile"
+    config:
+        paper_config("kn")
+
+
+use rule * from kn as kn_*
+
+
 include: "workflow/compare.smk"
 
 

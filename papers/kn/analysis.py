@@ -58,9 +58,7 @@ def mean_change(facts: pd.DataFrame) -> Interval:
         facts: rows of one set and one change.
     """
     by_relation = [own for _, own in facts.groupby("relation", sort=False)]
-    draws = np.mean(
-        [ratio_draws(*_change(own), seed=seed_for(own["relation"].iloc[0])) for own in by_relation], axis=0
-    )
+    draws = np.mean([ratio_draws(*_change(own), seed=seed_for(own["relation"].iloc[0])) for own in by_relation], axis=0)
     totals = [np.sum(top) / np.sum(bottom) for top, bottom in map(_change, by_relation)]
     return Interval(float(np.mean(totals)), *percentile_bounds(draws), len(facts))
 

@@ -1,0 +1,13 @@
+"""Figure 4: suppressing neurons, by relation."""
+
+from papers.kn.items.bars import draw_change
+from shared.item_command import Drawing, Request, figure_main
+
+
+def make(request: Request) -> Drawing:
+    """Draw knowledge neurons beside the activation baseline and random neurons."""
+    return draw_change(request, "suppress", ("ig", "activation", "random"))
+
+
+if __name__ == "__main__":
+    figure_main(make, __doc__)
