@@ -21,7 +21,7 @@ OTHER_FACTS = 100
 def ratio_draws(numerator: np.ndarray, denominator: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return bootstrap draws of Σ numerator / Σ denominator over cases."""
     draws = bootstrap_means(np.stack([numerator, denominator], 1), seed=seed)
-    return draws[:, 0] / draws[:, 1]
+    return np.divide(draws[:, 0], draws[:, 1], out=np.full(len(draws), np.nan), where=draws[:, 1] != 0)
 
 
 def ratio_interval(numerator: np.ndarray, denominator: np.ndarray, seed: int = 0) -> Interval:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from shared.errors import ConfigError
 
 Neuron = tuple[int, int]
-Scored = Sequence[tuple[int, int, float]]
+Scored = Sequence[Sequence[int | float]]
 FLOOR = 0.1
 
 
