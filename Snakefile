@@ -65,6 +65,16 @@ module kn:
 use rule * from kn as kn_*
 
 
+module mend:
+    snakefile:
+        "papers/mend/Snakefile"
+    config:
+        paper_config("mend")
+
+
+use rule * from mend as mend_*
+
+
 include: "workflow/compare.smk"
 
 

@@ -1,7 +1,6 @@
 """Edit success and drawdown from the rows of `shared.edit_success`: means over edits with bootstrap intervals."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -72,17 +71,17 @@ def summarise(counts: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for (editor, edits), group in counts.groupby(level=["editor", "edits"], sort=False):
         columns = list(group.columns)
-        draws = pd.DataFrame(bootstrap_means(group.to_numpy()), columns=columns)
-        for metric, values in zip(*_metrics(draws), strict=True):
-            exact = _metrics(group.mean().to_frame().T)
-            mean = float(exact[1][exact[0].index(metric)][0])
-            low, high = percentile_bounds(values)
+        draws = _metrics(pd.DataFrame(bootstrap_means(group.to_numpy()), columns=columns))
+        for metric, values in _metrics(group.mean().to_frame().T).items():
+            mean = float(values[0])
+            # A share of answers that were right before has no bound where some draw has none of them.
+            low, high = percentile_bounds(draws[metric]) if metric in draws else (mean, mean)
             lines.append([editor, edits, metric, mean, min(low, mean), max(high, mean), len(group)])
     return pd.DataFrame(lines, columns=["editor", "edits", "metric", "mean", "low", "high", "n"])
 
 
-def _metrics(means: pd.DataFrame) -> tuple[Sequence[str], Sequence[np.ndarray]]:
-    """Return names and values of all metrics, one value per line of means."""
+def _metrics(means: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return the values of all metrics, one value per line of means."""
     found = {
         metric: PERCENT * (means[above] / means[below]).to_numpy(float) for metric, (above, below) in RATIOS.items()
     }
@@ -92,7 +91,7 @@ def _metrics(means: pd.DataFrame) -> tuple[Sequence[str], Sequence[np.ndarray]]:
     found["perplexity_drawdown"] = np.exp(np.minimum(nll, 50.0)) - found["perplexity_before"]
     found["divergence"] = (means["divergence"] / means["tokens"]).to_numpy(float)
     kept = means["right_anchor_before"].to_numpy(float)
-    found["deterioration"] = (
-        PERCENT * (means["lost_anchor"] / kept).to_numpy(float) if (kept > 0).all() else np.full(len(kept), math.nan)
-    )
-    return list(found), list(found.values())
+    # Whole passages are never predicted token for token, so there no accuracy can deteriorate.
+    if (kept > 0).all():
+        found["deterioration"] = PERCENT * (means["lost_anchor"] / kept).to_numpy(float)
+    return found

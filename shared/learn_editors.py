@@ -11,6 +11,7 @@ of the test writes (as in training if absent). Variants without training (fine-t
 """
 
 import argparse
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ from shared.learned_editors import (
 )
 from shared.models import LM, load_model
 from shared.moments import digests
+from shared.provenance import code_digest
 from shared.records import atomic_path, read_json, write_json, write_jsonl
 from shared.seeding import seed_for
 
@@ -108,7 +110,6 @@ def train_variant(
         torch.manual_seed(seed_for("editor", training.seed) % 2**32)
         editor = build_learned(variant["editor"], lm, variant.get("modules", modules), settings).to(lm.device)
     folder = options.checkpoints
-    data = [len(pool.examples) for pool in pools.values()]
     made = train(
         editor,
         lm,
@@ -116,11 +117,19 @@ def train_variant(
         pools["validation"],
         training,
         checkpoint=folder / f"{name}.safetensors" if folder else None,
-        digest=json.dumps([digests(lm)["model"], options.format, data]),
+        digest=what_it_depends_on(lm, options),
         label=name,
     )
     save_learned(editor, lm, options.out / f"{name}.safetensors", {"steps": made["steps"], "best": made["best_step"]})
     write_json(options.out / f"{name}.json", made | {"parameters": sum(p.numel() for p in editor.parameters())})
+
+
+def what_it_depends_on(lm: LM, options: argparse.Namespace) -> str:
+    """Return a digest of model, data and code of a training, whose checkpoint is only continued if it is the same."""
+    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in options.files]
+    code = code_digest("shared.learn_editors", *options.methods)
+    task = [options.format, options.held_out, options.validation, options.max_tokens, options.seed]
+    return json.dumps([digests(lm)["model"], files, code, task])
 
 
 def methods_of(

@@ -1,0 +1,74 @@
+"""What a decoder samples after beginnings of passages: the edits of the generation task (MEND, §5.1, Wikitext).
+
+    python -m papers.mend.continuations --model results/models/world-small \\
+        --passages results/data/passages_train.txt --out continuations.json
+
+The file has the keys of the authors': `n_tokens`, `original` (the beginnings) and `completions` (what follows them).
+"""
+
+import argparse
+import logging
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared import runtime
+from shared.errors import DataError, reported
+from shared.generation import generate
+from shared.models import LM, load_lm
+from shared.records import write_json
+from shared.seeding import seed_for
+from shared.tokens import encode
+
+log = logging.getLogger(__name__)
+SHORTEST, LONGEST = 16, 40
+
+
+def sample_continuations(
+    lm: LM, passages: Sequence[str], *, n_tokens: int, top_k: int, seed: int
+) -> dict[str, int | list[str]]:
+    """Return beginnings of passages, 16 to 40 tokens long, and `n_tokens` sampled tokens after each.
+
+    Raises:
+        DataError: a passage has fewer tokens than the shortest beginning.
+    """
+    prompts = []
+    for place, passage in enumerate(passages):
+        ids = encode(lm, passage)
+        if len(ids) < SHORTEST:
+            raise DataError(f"passage {place} has {len(ids)} tokens, expected at least {SHORTEST}: {passage[:60]!r}")
+        length = random.Random(seed_for("beginning", seed, place)).randint(SHORTEST, min(LONGEST, len(ids)))
+        prompts.append(ids[:length])
+    seeds = [seed_for("continuation", seed, place) for place in range(len(prompts))]
+    texts = generate(lm, prompts, max_length=LONGEST + n_tokens, seeds=seeds, top_k=top_k)
+    sampled = [text[len(prompt) : len(prompt) + n_tokens] for text, prompt in zip(texts, prompts, strict=True)]
+    return {
+        "n_tokens": n_tokens,
+        "original": [lm.tokenizer.decode(prompt) for prompt in prompts],
+        "completions": [lm.tokenizer.decode(ids) for ids in sampled],
+    }
+
+
+@reported(log)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m papers.mend.continuations", description=__doc__.split("\n")[0])
+    parser.add_argument("--model", required=True, help="folder or hub id of a decoder")
+    parser.add_argument("--passages", type=Path, required=True, help="text with one passage per line")
+    parser.add_argument("--first", type=int, help="only the first N passages (default: all)")
+    parser.add_argument("--tokens", type=int, default=10, help="sampled tokens (default: 10)")
+    parser.add_argument("--top-k", type=int, default=50, help="tokens sampled from (default: 50)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    lm = load_lm(options.model, device=runtime.start(options.threads, options.device))
+    passages = options.passages.read_text(encoding="utf-8").splitlines()[: options.first]
+    made = sample_continuations(lm, passages, n_tokens=options.tokens, top_k=options.top_k, seed=options.seed)
+    write_json(options.out, made)
+    log.info("%d continuations written to %s", len(made["original"]), options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Edit success and drawdown over the number of pairs that one edit writes."""
+
+import pandas as pd
+
+from papers.mend.items.results import summary_of
+from shared.drawing import legend_below
+from shared.item_command import Drawing, Request, figure_main
+from shared.plots import PAGE_INCHES, draw_line, new_figure
+
+METHODS = ("ft", "enn", "mend")
+PANELS = {"edit_success": ("edit success", "percent"), "accuracy_drawdown": ("accuracy drawdown", "points")}
+
+
+def frame_of(request: Request) -> pd.DataFrame:
+    """Return method, pairs per edit, metric and value with its interval."""
+    summary = pd.concat([summary_of(path) for _, path in request.files()])
+    summary = summary.assign(editor=summary["editor"].str.split("_").str[0], full=summary["editor"])
+    plain = summary["full"].isin(METHODS) | summary["full"].str.fullmatch(rf"({'|'.join(METHODS)})_\d+")
+    chosen = summary[plain & summary["metric"].isin(PANELS)]
+    named = chosen.rename(columns={"mean": "value", "edits": "pairs"})
+    return named[["editor", "pairs", "metric", "value", "low", "high", "n"]].reset_index(drop=True)
+
+
+def make(request: Request) -> Drawing:
+    """Draw one panel per metric and one line with its 95 % band per method."""
+    frame = frame_of(request)
+    figure, axes = new_figure(1, len(PANELS), width=PAGE_INCHES, height=2.4)
+    sizes = sorted(frame["pairs"].unique())
+    for panel, (metric, (title, unit)) in zip(axes.flat, PANELS.items(), strict=True):
+        for method, line in frame[frame["metric"] == metric].groupby("editor", sort=False):
+            line = line.sort_values("pairs")
+            draw_line(panel, method, line["pairs"], line["value"], line["low"], line["high"])
+        panel.set(title=title, ylabel=unit, xscale="log", xlabel="pairs in one edit")
+        panel.set_xticks(sizes, [str(size) for size in sizes])
+        panel.minorticks_off()
+    legend_below(figure, axes[0, 0], len(METHODS))
+    return Drawing(figure, frame)
+
+
+if __name__ == "__main__":
+    figure_main(make, __doc__)

@@ -1,0 +1,15 @@
+"""Table 9: attention edited instead of MLPs."""
+
+from papers.mend.items.results import table_of
+from shared.item_command import Request, Table, table_main
+
+METHODS = ["attention", "full"]
+
+
+def make(request: Request) -> Table:
+    """Compare MEND on attention with MEND on MLPs."""
+    return table_of(request, "table_9", "Table 9: attention or MLPs", METHODS)
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)

@@ -1,0 +1,69 @@
+"""What this run makes of the paper's settings: the parameters of every rule beyond those of all learned editors."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shared.plan import PAPER_SCALE
+from shared.study_plan import StudyPlan
+
+METHODS = ["papers.mend.editor", "papers.knowledge_editor.editor"]
+LEARNED = [
+    *["papers.mend.method", "papers.mend.enn", "papers.mend.tuning", "papers.mend.cache"],
+    "papers.knowledge_editor.method",
+]
+# Item → the studies that it is made of, as far as the run makes them.
+STUDIES = {
+    "table_3": ["generation_large"],
+    "table_4": ["claims", "questions", "generation"],
+    "table_5": ["questions", "batches"],
+    "table_6": ["ablations_questions", "ablations_generation"],
+    "table_9": ["ablations_questions", "ablations_generation"],
+    "table_11": ["claims", "questions", "generation"],
+    "figure_batches": ["questions", "batches"],
+}
+
+
+class Plan(StudyPlan):
+    """The paper's settings in one run.
+
+    Args:
+        config: settings of the paper with the run's own under `run`.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        super().__init__("mend", config, METHODS, LEARNED)
+
+    def shows_edits(self) -> bool:
+        """Return whether this run trains the editor whose edits are shown in words."""
+        return "questions" in self.studies
+
+    def shown_inputs(self) -> list[str]:
+        """Return the file of edits in words, if the run makes it."""
+        return [f"<results>/{self.paper}/shown.jsonl"] if self.shows_edits() else []
+
+    def shown(self) -> str:
+        """Return the options that say which edits are shown."""
+        records = " ".join(map(str, self._config["items"]["shown"]))
+        return f"--records {records} --seed {self._config['run']['seed']} {self.device}"
+
+    def question_model(self) -> str:
+        """Return the card of the model of questions."""
+        return f"<results>/models/{self._config['tasks']['questions']['model']}/card.json"
+
+    def question_file(self) -> str:
+        """Return the file of questions that the editor has not seen."""
+        return f"<results>/data/{self._config['tasks']['questions']['files'][1]}"
+
+    def case_summaries(self, run: str) -> list[str]:
+        """Return the summary of a run on cases, if this run trains the editors that it reads."""
+        variants = self._config["runs"][run]["variants"].values()
+        needed = {own["trained"].split("/")[0] for own in variants if "trained" in own}
+        return [f"<results>/{self.paper}/{self.lead}/{run}/summary.csv"] if needed <= set(self.studies) else []
+
+    def case_comparison(self) -> str:
+        """Return, as JSON, which models of the ROME paper ours stand for."""
+        scale, stands_for = self._config["run"]["scale"], self._config["cases_stand_for"].get(self.lead, "")
+        known = {self.lead: stands_for} if stands_for else {}
+        exact = scale == PAPER_SCALE and stands_for == self.lead
+        return json.dumps({"stands_for": known, "exact": exact, "scale": scale})
