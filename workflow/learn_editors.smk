@@ -29,14 +29,13 @@ rule train_editors:
         gpu=PLAN.gpus,
     params:
         model=subpath(input.card, parent=True),
-        checkpoints=subpath(output[0], parent=True),
         options=PLAN.study_options,
         variants=PLAN.trained_variants,
         code=code_digest("shared.learn_editors", *PLAN.learned),
     shell:
         "python -m shared.learn_editors train --model {params.model} --files {input.files} {params.options}"
         " --variants {params.variants:q} --threads {threads}"
-        " --checkpoints {params.checkpoints}/checkpoints --out {output} > {log} 2>&1"
+        " --out {output} > {log} 2>&1"
 
 
 rule test_editors:
