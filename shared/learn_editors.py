@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     train_options, test = commands.choices["train"], commands.choices["test"]
     train_options.add_argument("--out", type=Path, required=True, help="folder for <variant>.safetensors and .json")
     train_options.add_argument(
-        "--checkpoints", type=Path, help="folder of checkpoints, which a killed run goes on from"
+        "--checkpoints", type=Path, help="folder that a killed run goes on from (default: checkpoints, beside --out)"
     )
     test.add_argument("--editors", type=Path, required=True, help="folder of trained editors")
     test.add_argument("--edits", type=int, default=100, help="edits of one pair in the test")
@@ -109,14 +109,14 @@ def train_variant(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("editor", training.seed) % 2**32)
         editor = build_learned(variant["editor"], lm, variant.get("modules", modules), settings).to(lm.device)
-    folder = options.checkpoints
+    folder = options.checkpoints or options.out.parent / "checkpoints"
     made = train(
         editor,
         lm,
         pools["train"],
         pools["validation"],
         training,
-        checkpoint=folder / f"{name}.safetensors" if folder else None,
+        checkpoint=folder / f"{name}.safetensors",
         digest=what_it_depends_on(lm, options),
         label=name,
     )

@@ -34,8 +34,7 @@ rule train_editors:
         code=code_digest("shared.learn_editors", *PLAN.learned),
     shell:
         "python -m shared.learn_editors train --model {params.model} --files {input.files} {params.options}"
-        " --variants {params.variants:q} --threads {threads}"
-        " --out {output} > {log} 2>&1"
+        " --variants {params.variants:q} --threads {threads} --out {output} > {log} 2>&1"
 
 
 rule test_editors:
@@ -62,5 +61,4 @@ rule test_editors:
         code=code_digest("shared.learn_editors", *PLAN.learned),
     shell:
         "python -m shared.learn_editors test --model {params.model} --files {input.files} {params.options}"
-        " --variants {params.variants:q} --threads {threads}"
-        " --editors {input.editors} --out {output.rows} --summary {output.summary} > {log} 2>&1"
+        " --variants {params.variants:q} --threads {threads} --editors {input.editors} --out {output.rows} --summary {output.summary} > {log} 2>&1"
