@@ -81,8 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--edits", type=int, default=100, help="edits of one pair in the test")
     test.add_argument("--most-pairs", type=int, default=400, help="bound on edits times pairs where edits have several")
     test.add_argument("--anchors", type=int, default=4, help="statements asked after each edit")
-    test.add_argument("--out", type=Path, required=True, help="rows.jsonl to write")
-    test.add_argument("--summary", type=Path, required=True, help="means with intervals, as CSV, to write")
+    test.add_argument("--out", type=Path, required=True, help="rows to write; their summary.csv comes beside them")
     return parser
 
 
@@ -164,7 +163,7 @@ def run_test(options: argparse.Namespace, lm: LM, pools: Mapping[str, Pool]) -> 
         rows += ask_after_edits(lm, {name: method}, pools["test"], **asked)
         log.info("%s: %d edits of %d", name, edits, n_edits)
     write_jsonl(options.out, rows)
-    write_summary(summarise(per_edit(rows)), options.summary)
+    write_summary(summarise(per_edit(rows)), options.out.with_name("summary.csv"))
 
 
 def write_summary(summary: pd.DataFrame, path: Path) -> None:

@@ -1,9 +1,9 @@
-# Training and testing of learned editors, for every paper that has some. A paper's Snakefile includes this file after it
-# has set
+# Training and testing of learned editors, for every paper that has some. A paper's Snakefile includes this file after
+# it has set
 #   pathvars: paper="<paper>"
 #   PLAN = StudyPlan("<paper>", config, [modules of editors of cases], [modules of learned methods])
-# (`shared/study_plan.py`). Made here, under <results>/<paper>/studies/{study}/: editors/ (a trained editor per variant and
-# the history of its training), rows.jsonl (one line per question) and summary.csv (means with intervals). Checkpoints
+# (`shared/study_plan.py`). Made here, under <results>/<paper>/studies/{study}/: editors/ (a trained editor per variant
+# and the history of its training), rows.jsonl (one line per question) and summary.csv (means with intervals). Checkpoints
 # stand beside them, outside of any rule's outputs: a run that was killed goes on from the last one.
 
 
@@ -61,4 +61,4 @@ rule test_editors:
         code=code_digest("shared.learn_editors", *PLAN.learned),
     shell:
         "python -m shared.learn_editors test --model {params.model} --files {input.files} {params.options}"
-        " --variants {params.variants:q} --threads {threads} --editors {input.editors} --out {output.rows} --summary {output.summary} > {log} 2>&1"
+        " --variants {params.variants:q} --threads {threads} --editors {input.editors} --out {output.rows} > {log} 2>&1"
