@@ -99,10 +99,10 @@ def test_the_published_settings(config):
 
 
 def test_models_play_their_parts(config, plan):
-    assert (plan.lead, plan.small) == ("world-small", ["world-large"])
+    assert (plan.lead, plan.small) == ("world-large", ["world-small"])
     assert plan.table_2_records() == [
-        "<results>/memit/world-small/scaling_1000/summary.csv",
-        "<results>/memit/world-large/second/summary.csv",
+        "<results>/memit/world-large/scaling_1000/summary.csv",
+        "<results>/memit/world-small/second/summary.csv",
     ]
     assert json.loads(plan.sizes())["sizes"] == [1, 10, 32, 100, 316, 1000]
     quick = Plan({**config, "max_cases": 4, "run": RUN})
