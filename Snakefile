@@ -75,6 +75,16 @@ module mend:
 use rule * from mend as mend_*
 
 
+module ffn_memories:
+    snakefile:
+        "papers/ffn_memories/Snakefile"
+    config:
+        paper_config("ffn_memories")
+
+
+use rule * from ffn_memories as ffn_memories_*
+
+
 include: "workflow/compare.smk"
 
 
