@@ -33,7 +33,7 @@ DRAWS = 10_000
 UPDATE_COLUMNS = ["relation", "line", "set", "neurons", "changed", "success", "success_5", "reciprocal_rank"]
 UPDATE_COLUMNS += ["probability_before", "probability_after"]
 UPDATE_COLUMNS += ["intra_before", "intra_after", "inter_before", "inter_after"]
-ERASE_COLUMNS = ["relation", "set", "neurons", "asked", "prompts"]
+ERASE_COLUMNS = ["relation", "set", "count", "neurons", "asked", "prompts"]
 ERASE_COLUMNS += ["accuracy_before", "accuracy_after", "nll_before", "nll_after"]
 
 
@@ -165,7 +165,7 @@ def erasures(
                     pair = (prompts.before.of(rows), after.of(rows))
                     accuracy = [float(one.correct.double().mean()) for one in pair]
                     nll = [-float(one.log_probs.mean()) for one in pair]
-                    yield [relation, name, len(chosen), asked, len(rows), *accuracy, *nll]
+                    yield [relation, name, count, len(chosen), asked, len(rows), *accuracy, *nll]
 
 
 @reported(log)

@@ -13,6 +13,7 @@ SHARES = {"changed": "change_rate", "success": "success_rate", "success_5": "suc
 COLUMNS = [
     Column("change_rate", "change rate, %", 1),
     Column("success_rate", "success rate, %", 1),
+    Column("success_edited", "of those with neurons, %", 1),
     Column("success_at_5", "success at 5, %", 1),
     Column("reciprocal_rank", "reciprocal rank", 3),
     Column("intra", "Δ perplexity, same relation", 2),
@@ -29,13 +30,20 @@ def make(request: Request) -> Table:
             ones = np.ones(len(edits))
             for column, metric in SHARES.items():
                 cells.append(cell(model, name, metric, ratio_interval(PERCENT * edits[column].to_numpy(float), ones)))
+            edited = edits.loc[edits["neurons"] > 0, "success"].to_numpy(float)
+            if len(edited):
+                cells.append(cell(model, name, "success_edited", ratio_interval(PERCENT * edited, 0 * edited + 1)))
             for column in ("reciprocal_rank", "neurons"):
                 cells.append(cell(model, name, column, ratio_interval(edits[column].to_numpy(float), ones)))
             for column in ("intra", "inter"):
                 before, after = (edits[f"{column}_{phase}"].to_numpy(float) for phase in ("before", "after"))
                 cells.append(cell(model, name, column, perplexity_change(before, after)))
     table = compare("table_5", cells, request.reported("table_5"), against(request, "random"))
-    notes = notes_of(request, "Statuses compare the step from random neurons with the paper's.")
+    notes = notes_of(
+        request,
+        "Statuses compare the step from random neurons with the paper's. A fact all of whose neurons are common to its "
+        "relation has none to edit and stays as it is.",
+    )
     return Table(table, Layout("Table 5: updating facts", COLUMNS, "Neurons", notes))
 
 
