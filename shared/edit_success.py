@@ -6,7 +6,7 @@ teacher-forced. One row per question is kept; `shared.drawdown` turns rows into 
 
 import random
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from shared.seeding import seed_for
 from shared.text_batches import IGNORED, TextBatch, answered, divergence, predictions, token_nll
 
 
+@runtime_checkable
 class Method(Protocol):
     """Anything that answers after edits: a learned editor, fine-tuning, a cache."""
 

@@ -23,6 +23,7 @@ class LowRank:
 
     def added(self, x: Float[Tensor, "row pos d_in"], edit: Int[Tensor, " row"]) -> Float[Tensor, "row pos d_out"]:
         """Return what each row's edit adds to the module's output."""
+        x = x.to(self.left.dtype)
         return torch.bmm(torch.bmm(x, self.left[edit].transpose(1, 2)), self.right[edit])
 
     def delta(self, name: str, edit: int) -> WeightDelta:

@@ -113,4 +113,5 @@ def factor_rows(
     counts = torch.bincount(of_row, minlength=n_groups)
     starts = counts.cumsum(0) - counts
     slot = torch.arange(len(of_row), device=of_row.device) - starts[of_row]
-    return FactorRows(u[kept].float(), delta[kept].float(), of_row, slot, n_groups)
+    wide = torch.promote_types(u.dtype, torch.float32)  # half-precision factors are transformed in float32
+    return FactorRows(u[kept].to(wide), delta[kept].to(wide), of_row, slot, n_groups)
