@@ -9,7 +9,7 @@ are not imported leave it as it is. Imports by computed name are invisible to it
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import ConfigError
@@ -47,6 +47,7 @@ def closure(modules: Sequence[str], root: str | Path = REPOSITORY) -> dict[str, 
     """
     root = Path(root)
     found: dict[str, Path] = {}
+    seen: set[str] = set()
     waiting = list(modules)
     for name in modules:
         if _file_of(name, root) is None:
@@ -55,11 +56,14 @@ def closure(modules: Sequence[str], root: str | Path = REPOSITORY) -> dict[str, 
             waiting.append(f"{name}.__main__")
     while waiting:
         name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         path = _file_of(name, root)
-        if name in found or path is None:
+        if path is None:
             continue
         found[name] = path
-        waiting += _imports(name, path)
+        waiting += _imports(name, path, path.stat().st_mtime_ns)
         if "." in name:
             waiting.append(name.rpartition(".")[0])
     return found
@@ -73,20 +77,23 @@ def _file_of(name: str, root: Path) -> Path | None:
     return None
 
 
-def _imports(name: str, path: Path) -> Iterator[str]:
+@functools.cache
+def _imports(name: str, path: Path, modified_ns: int) -> tuple[str, ...]:
+    """Return the names that a module imports; `modified_ns` only keys the cache."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found: dict[str, None] = {}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= dict.fromkeys(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parents = package.split(".")
                 above = parents[: len(parents) - node.level + 1]
                 base = ".".join([*above, *([node.module] if node.module else [])])
-            yield base
             # `from package import name` may bring a module as well as an attribute.
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            found |= dict.fromkeys([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    return tuple(found)
 
 
 @functools.cache
