@@ -33,7 +33,6 @@ from shared.records import read_tensors
 log = logging.getLogger(__name__)
 SEEDS = (38, 39, 40, 41, 42)
 PRECISION = 0.75
-Lists = Int[np.ndarray, "sentence place"]
 
 
 @torch.no_grad()
@@ -50,7 +49,9 @@ def cluster_values(lm: LM, how: str, count: int) -> Int[np.ndarray, "layer d_mlp
     return found.fit_predict(distance).reshape(lm.arch.n_layers, -1)
 
 
-def matches(lists: Lists, others: Lists) -> Float[np.ndarray, "sentence other"]:
+def matches(
+    lists: Int[np.ndarray, "sentence place"], others: Int[np.ndarray, "other place"]
+) -> Float[np.ndarray, "sentence other"]:
     """Return in how many places each list agrees with each of the others."""
     found = np.zeros((len(lists), len(others)))
     for place in range(lists.shape[1]):

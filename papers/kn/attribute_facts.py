@@ -65,10 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     start, stop = shard_bounds(options.shard, len(bags), 1)
     settings = AttributionSettings(options.steps, options.grid, max_tokens=options.max_tokens)
     total = sum(len(bag.clozes) for bag in bags[start:stop])
-    lines = tqdm(
-        attributed(network, bags[start:stop], settings), total=total, unit="prompt", disable=not sys.stderr.isatty()
-    )
-    log.info("%d prompts of %d facts written to %s", write_jsonl(options.out, lines), stop - start, options.out)
+    with tqdm(total=total, unit="prompt", disable=not sys.stderr.isatty()) as bar:
+        count = write_jsonl(options.out, _counted(attributed(network, bags[start:stop], settings), bar))
+    log.info("%d prompts of %d facts written to %s", count, stop - start, options.out)
+
+
+def _counted(lines: Iterator[dict[str, Any]], bar: tqdm) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        bar.update()
+        yield line
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ neurons on average. Plain Python on stored scores, so thresholds are swept witho
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from shared.errors import ConfigError
 
@@ -97,19 +98,19 @@ def share_neurons(bags: Mapping[str, Sequence[Scored]], how: Sharing) -> Relatio
     return found
 
 
-def common(facts: Mapping[str, Sequence[Neuron]], share: float) -> list[Neuron]:
+def common(facts: Mapping[Any, Sequence[Neuron]], share: float) -> list[Neuron]:
     """Return the neurons that occur in at least a share of the facts' sets (a relation's own neurons), in order."""
     counts = Counter(neuron for neurons in facts.values() for neuron in neurons)
     return sorted(neuron for neuron, count in counts.items() if count >= share * len(facts))
 
 
-def most_frequent(facts: Mapping[str, Sequence[Neuron]], count: int) -> list[Neuron]:
+def most_frequent(facts: Mapping[Any, Sequence[Neuron]], count: int) -> list[Neuron]:
     """Return the neurons that occur in most facts' sets; of equally frequent ones the lowest come first."""
     counts = Counter(neuron for neurons in facts.values() for neuron in neurons)
     return [neuron for neuron, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))][:count]
 
 
-def own(neurons: Sequence[Neuron], facts: Mapping[str, Sequence[Neuron]], share: float) -> list[Neuron]:
+def own(neurons: Sequence[Neuron], facts: Mapping[Any, Sequence[Neuron]], share: float) -> list[Neuron]:
     """Return a fact's neurons without those that more than a share of the relation's facts have (§4.4.1).
 
     The authors' code counts the fact itself once more than it occurs; so does this.

@@ -38,7 +38,9 @@ def value_edit(network: Network, neurons: Sequence[Neuron], change: Change, **in
     return Edit(tuple(deltas), {"neurons": len(neurons), **info})
 
 
-def update(network: Network, neurons: Sequence[Neuron], old: int, new: int, *, removed: float, added: float) -> Edit:
+def update(
+    network: Network, neurons: Sequence[Neuron], old: int, new: int, *, removed: float | int, added: float | int
+) -> Edit:
     """Return the edit that writes a new tail in the place of the old one (§4.4.1).
 
         v ← v − λ₁ (‖v‖/‖e_old‖) e_old + λ₂ (‖v‖/‖e_new‖) e_new
