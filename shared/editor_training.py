@@ -40,6 +40,7 @@ class TrainingSettings:
         edits_per_step: independent edits whose losses are averaged in a step.
         n_edits: pairs of one edit.
         n_anchors: statements for locality per edit.
+        warm_up: steps before the first one in which running statistics see edits and nothing is learned.
         lr: learning rate of Adam.
         edit_weight, locality_weight: factors of the two losses.
         clip: largest norm of a gradient.
@@ -53,6 +54,7 @@ class TrainingSettings:
     edits_per_step: int = 10
     n_edits: int = 1
     n_anchors: int = 1
+    warm_up: int = 1
     lr: float | int = 1e-6
     edit_weight: float | int = 0.1
     locality_weight: float | int = 1.0
@@ -65,6 +67,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for name in (
             "steps",
+            "warm_up",
             "edits_per_step",
             "n_edits",
             "n_anchors",
@@ -224,9 +227,10 @@ def _exhausted(run: _Run, settings: TrainingSettings) -> bool:
 
 @torch.no_grad()
 def _warm_up(editor: LearnedEditor, lm: LM, pool: Pool, settings: TrainingSettings) -> None:
-    """Let running statistics see one step's edits, so that the untrained editor can be validated."""
+    """Let running statistics see some edits, so that the untrained editor can be validated."""
     rng = random.Random(seed_for("warm up", settings.seed))
-    editor.changes(lm, pool.draw(rng, settings.edits_per_step, settings.n_edits, 1).edits, training=True)
+    for _ in range(settings.warm_up):
+        editor.changes(lm, pool.draw(rng, settings.edits_per_step, settings.n_edits, 1).edits, training=True)
 
 
 def _step(run: _Run, lm: LM, pool: Pool, settings: TrainingSettings) -> None:
