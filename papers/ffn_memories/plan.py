@@ -29,8 +29,8 @@ class Plan:
         self.control += f" --coefficients {' '.join(map(str, control['coefficients']))}"
         self.control += f" --prompts {control['prompts']} --length {control['length']}"
 
-    def common(self, part: str) -> Callable[[Any, Any], str]:
-        """Return a function of wildcards and inputs: the options of a program on one part of the sentences."""
+    def common(self, part: str, more: str = "") -> Callable[[Any, Any], str]:
+        """Return a function of wildcards and inputs: a program's options on a part of the sentences, and `more`."""
         sizes = self._config["sentences"]
         skipped = {"triggers": 0, "layers": sizes["triggers"], "held_out": sizes["triggers"] + sizes["layers"]}[part]
         run = self._config["run"]
@@ -40,7 +40,7 @@ class Plan:
                 f"--model {Path(input.card).parent} --corpus {input.corpus} --facts {input.facts}"
                 f" --sentences {sizes[part]} --skip {skipped} --projection {self._config['projection']}"
                 f" --max-tokens {self._config['max_tokens']} --seed {run['seed']}"
-                f" --dtype {run['dtype']} --device {run['device']}"
+                f" --dtype {run['dtype']} --device {run['device']} {more}"
             )
 
         return options

@@ -104,7 +104,7 @@ def test_a_sentence_leaves_where_it_matches_those_that_settle_there():
 def test_clusters_hold_parallel_values():
     lm = tiny_lm("gpt2")
     found = cluster_values(lm, "plain", 20)
-    assert found.shape == (3, 80)
+    assert found.shape == (3, lm.arch.d_mlp)
     assert len(np.unique(found)) == 20
 
 
