@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from shared.errors import DataError
 from shared.forward import pad_right, token_batches
@@ -52,9 +53,13 @@ def answer_ids(lm: LM, answer: str) -> list[int]:
     Raises:
         DataError: if the answer is empty.
     """
+    return _ids(lm.tokenizer, answer)
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, answer: str) -> list[int]:
     if not answer.strip():
         raise DataError(f"empty answer {answer!r}: an answer must hold at least one character")
-    return [*lm.tokenizer.encode(answer, add_special_tokens=False), lm.tokenizer.eos_token_id]
+    return [*tokenizer.encode(answer, add_special_tokens=False), tokenizer.eos_token_id]
 
 
 def shift_right(labels: Int[Tensor, "row step"], start: int, pad: int) -> Int[Tensor, "row step"]:
@@ -69,13 +74,24 @@ def answer_batch(lm: LM, questions: Sequence[str], answers: Sequence[str]) -> An
     Raises:
         DataError: an empty answer.
     """
-    asked = lm.tokenizer(list(questions), padding=True, return_tensors="pt").to(lm.device)
-    labels = pad_right([answer_ids(lm, answer) for answer in answers], IGNORED, lm.device)
-    start = lm.model.config.decoder_start_token_id
+    return batch_of(lm.tokenizer, questions, answers, start=lm.model.config.decoder_start_token_id, device=lm.device)
+
+
+def batch_of(
+    tokenizer: PreTrainedTokenizerBase,
+    questions: Sequence[str],
+    answers: Sequence[str],
+    *,
+    start: int,
+    device: torch.device | str = "cpu",
+) -> AnswerBatch:
+    """Return the batch that `answer_batch` does, without a model; `start` is the token the decoder starts from."""
+    asked = tokenizer(list(questions), padding=True, return_tensors="pt").to(device)
+    labels = pad_right([_ids(tokenizer, answer) for answer in answers], IGNORED, device)
     return AnswerBatch(
         input_ids=asked["input_ids"],
         attention_mask=asked["attention_mask"],
-        decoder_input_ids=shift_right(labels, start, lm.tokenizer.pad_token_id),
+        decoder_input_ids=shift_right(labels, start, tokenizer.pad_token_id),
         labels=labels,
     )
 

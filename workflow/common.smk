@@ -97,9 +97,13 @@ def gpus():
     return 0 if config["run"]["device"] == "cpu" else 1
 
 
-def models_with(key):
-    """Return a wildcard pattern of the models whose description has `key`; it matches nothing where there are none."""
-    return "|".join(re.escape(model) for model, source in config["models"].items() if key in source) or "(?!)"
+def models_with(key, without=None):
+    """Return a wildcard pattern of the models whose description has `key`, but not the key `without`.
+
+    It matches nothing where there are none.
+    """
+    found = [model for model, source in config["models"].items() if key in source and without not in source]
+    return "|".join(map(re.escape, found)) or "(?!)"
 
 
 def described(key):

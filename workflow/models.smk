@@ -86,7 +86,7 @@ rule train_decoder:
     benchmark:
         "<benchmarks>/train_decoder/{model}.jsonl"
     wildcard_constraints:
-        model=models_with("train_on"),
+        model=models_with("train_on", without="family"),
     conda:
         "../envs/environment.yaml"
     threads: config["run"]["threads"]
@@ -111,7 +111,7 @@ rule gate_decoder:
     benchmark:
         "<benchmarks>/gate_decoder/{model}.jsonl"
     wildcard_constraints:
-        model=models_with("train_on"),
+        model=models_with("train_on", without="family"),
     conda:
         "../envs/environment.yaml"
     threads: config["run"]["threads"]
@@ -123,6 +123,32 @@ rule gate_decoder:
     shell:
         "python -m shared.world gate --model {params.folder} --facts {input.facts} {params.gate} --threads {threads}"
         " --out {output} > {log} 2>&1"
+
+
+rule train_family:
+    input:
+        trained_on("facts.json"),
+    output:
+        collect("<results>/models/{{model}}/{file}", file=MODEL_FILES),
+        "<results>/models/{model}/card.json",
+    log:
+        "<logs>/train_family/{model}.log",
+    benchmark:
+        "<benchmarks>/train_family/{model}.jsonl"
+    wildcard_constraints:
+        model=models_with("family"),
+    conda:
+        "../envs/environment.yaml"
+    threads: config["run"]["threads"]
+    params:
+        family=described("family"),
+        recipe=recipe_options,
+        gates=json.dumps(read_yaml(ROOT / "shared/world/family_gates.yaml")),
+        folder=subpath(output[0], parent=True),
+        code=code_digest("shared.world.families"),
+    shell:
+        "python -m shared.world.families --facts {input} --family {params.family} {params.recipe}"
+        " --threads {threads} --out {params.folder} > {log} 2>&1"
 
 
 rule fetch_model:

@@ -1,8 +1,9 @@
-"""The decoder's architecture, its growth from few blocks to all, and its optimisers."""
+"""The decoder's architecture, its growth from few blocks to all, and its parameters."""
 
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from shared.errors import ConfigError
@@ -78,27 +79,11 @@ class GrowingDecoder:
         self.model.config.n_layer = layers
 
 
-def make_optimisers(
-    decoder: GrowingDecoder, muon_rate: float, adam_rate: float, weight_decay: float
-) -> list[torch.optim.Optimizer]:
-    """Return Muon for the blocks' matrices and AdamW for all other parameters; each group keeps its base rate."""
-    matrices = [p for name, p in decoder.all_parameters.items() if ".h." in name and p.ndim == 2]
-    others = [p for name, p in decoder.all_parameters.items() if not (".h." in name and p.ndim == 2)]
-    optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(matrices, lr=muon_rate, weight_decay=weight_decay, momentum=0.95),
-        torch.optim.AdamW(others, lr=adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["base_rate"] = group["lr"]
-    return optimisers
-
-
-def set_rates(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
-    """Set each group's learning rate to `factor` times its base rate."""
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["lr"] = factor * group["base_rate"]
+def block_matrices(decoder: GrowingDecoder) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the matrices of all blocks, late ones included, and all other parameters."""
+    named = decoder.all_parameters.items()
+    matrices = [p for name, p in named if ".h." in name and p.ndim == 2]
+    return matrices, [p for name, p in named if not (".h." in name and p.ndim == 2)]
 
 
 @torch.no_grad()

@@ -16,11 +16,12 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
-from shared.errors import ConfigError, NumericalError
+from shared.errors import ConfigError
 from shared.seeding import seed_for
-from shared.world.decoder import DecoderShape, GrowingDecoder, make_optimisers, rescale_stream, set_rates
+from shared.world.decoder import DecoderShape, GrowingDecoder, block_matrices, rescale_stream
 from shared.world.documents import Document, DocumentOptions, DocumentSampler
 from shared.world.factbook import FactBook
+from shared.world.optimisation import make_optimisers, rate_factor, set_rates, take_step
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class Recipe:
         stage = self.stage_at(step)
         done = step - starts[stage]
         scale = self.settle_rate if stage == "settle" else 1.0
-        return scale * min(1.0, (done + 1) / self.warmup) * max(0.02, 1.0 - done / lengths[stage])
+        return rate_factor(done, lengths[stage], self.warmup, scale)
 
 
 class BatchSource:
@@ -169,7 +170,12 @@ def train_decoder(
         NumericalError: if the loss stops being finite.
     """
     decoder = GrowingDecoder(recipe.shape, len(tokenizer), seed_for("decoder", seed) % 2**31)
-    optimisers = make_optimisers(decoder, recipe.muon_rate, recipe.adam_rate, recipe.weight_decay)
+    optimisers = make_optimisers(
+        *block_matrices(decoder),
+        muon_rate=recipe.muon_rate,
+        adam_rate=recipe.adam_rate,
+        weight_decay=recipe.weight_decay,
+    )
     source = BatchSource(book, tokenizer, recipe, seed)
     model = decoder.model.train()
     losses: list[float] = []
@@ -209,11 +215,4 @@ def _update(
     losses = cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
     wanted = weights[:, 1:].flatten()
     loss = (losses * wanted).sum() / wanted.sum()
-    if not torch.isfinite(loss):
-        raise NumericalError(f"training step {step}: the loss is {loss.item()}; lower the recipe's learning rates")
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    for optimiser in optimisers:
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-    return loss.item()
+    return take_step(loss, model.parameters(), optimisers, step)

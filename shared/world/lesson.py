@@ -1,0 +1,148 @@
+"""Training a further family from scratch: its recipe, what a family teaches, and the loop over steps."""
+
+import dataclasses
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from shared.errors import ConfigError
+from shared.models import LM
+from shared.seeding import seed_for
+from shared.world.factbook import FactBook
+from shared.world.optimisation import make_optimisers, rate_factor, set_rates, take_step
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FamilyRecipe:
+    """Everything that determines a training run of a further family besides the facts and the seed.
+
+    Attributes:
+        d_model: width of the residual stream, a multiple of `heads`.
+        layers: blocks of each stack.
+        heads: attention heads.
+        steps: optimiser steps.
+        rows: texts per step.
+        muon_rate: learning rate of the blocks' matrices.
+        adam_rate: learning rate of everything else.
+        weight_decay: decoupled weight decay of the matrices.
+        warmup: steps of linear warm-up; afterwards the rate falls linearly to 2 %.
+        vocabulary: most tokens of a byte-pair tokenizer; encoders have one token per word.
+        label_smoothing: share of a target's probability that goes to all words alike; it keeps the masked model's
+            probabilities away from 1, where attributions vanish.
+        retrieval_share: share of a classifier's steps, at their start, that teach it objects first.
+    """
+
+    d_model: int
+    layers: int
+    heads: int
+    steps: int
+    rows: int = 64
+    muon_rate: float = 0.02
+    adam_rate: float = 3e-3
+    weight_decay: float = 0.01
+    warmup: int = 30
+    vocabulary: int = 1000
+    label_smoothing: float = 0.0
+    retrieval_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.d_model % self.heads:
+            raise ConfigError(f"recipe: d_model = {self.d_model} is no multiple of heads = {self.heads}")
+        for name in ("label_smoothing", "retrieval_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"recipe: {name} = {getattr(self, name)}, expected a share in [0, 1)")
+
+    @property
+    def first_steps(self) -> int:
+        """Steps of the first part."""
+        return round(self.retrieval_share * self.steps)
+
+    def rate_at(self, step: int) -> float:
+        """Return the factor on the base learning rates at `step`.
+
+        A classifier's rate is held until its last third: it turns from guessing to knowing late and suddenly.
+        """
+        if not self.first_steps:
+            return rate_factor(step, self.steps, self.warmup)
+        return min(1.0, (step + 1) / self.warmup) * min(1.0, max(0.02, 3 * (1.0 - step / self.steps)))
+
+
+@runtime_checkable
+class Lesson(Protocol):
+    """What one family learns, and how it is examined.
+
+    Attributes:
+        tokenizer: the family's own.
+        model: what is saved.
+        learner: what is trained; it may have more parts than `model`.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel
+    learner: nn.Module
+
+    def loss(self, step: int) -> Tensor:
+        """Return the scalar loss of `step`, in nats; calls must follow the order of steps."""
+        ...
+
+    def measure(self, lm: LM) -> dict[str, float]:
+        """Return what the gate looks at."""
+        ...
+
+
+def train(lesson: Lesson, book: FactBook, recipe: FamilyRecipe, seed: int) -> dict[str, Any]:
+    """Train the lesson's model in place and return the training record (recipe, losses, seconds).
+
+    The result depends only on the lesson, the recipe and, through floating-point order, the number of threads.
+
+    Raises:
+        NumericalError: if the loss stops being finite.
+    """
+    named = dict(lesson.learner.named_parameters())
+    matrices = [parameter for name, parameter in named.items() if _in_block(name) and parameter.ndim == 2]
+    chosen = {id(parameter) for parameter in matrices}
+    optimisers = make_optimisers(
+        matrices,
+        [parameter for parameter in named.values() if id(parameter) not in chosen],
+        muon_rate=recipe.muon_rate,
+        adam_rate=recipe.adam_rate,
+        weight_decay=recipe.weight_decay,
+    )
+    lesson.learner.train()
+    losses: list[float] = []
+    began = time.monotonic()
+    for step in tqdm(range(recipe.steps), desc="training", disable=not sys.stderr.isatty()):
+        set_rates(optimisers, recipe.rate_at(step))
+        losses.append(take_step(lesson.loss(step), lesson.learner.parameters(), optimisers, step))
+        if (step + 1) % 100 == 0:
+            mean = sum(losses[-100:]) / 100
+            logger.info("step %d/%d loss %.3f %.0f s", step + 1, recipe.steps, mean, time.monotonic() - began)
+    lesson.learner.eval()
+    return {
+        "recipe": dataclasses.asdict(recipe),
+        "seed": seed,
+        "facts": {"name": book.name, "seed": book.seed, "count": len(book.facts)},
+        "parameters": lesson.model.num_parameters(),
+        "threads": torch.get_num_threads(),
+        "seconds": round(time.monotonic() - began, 1),
+        "losses": [round(loss, 4) for loss in losses],
+    }
+
+
+def _in_block(name: str) -> bool:
+    # Relative position biases are tables, although they are matrices of a block.
+    return (".layer." in name or ".block." in name) and "relative_attention_bias" not in name
+
+
+def seeded(name: str, seed: int) -> None:
+    """Seed torch for the initial weights of one family."""
+    torch.manual_seed(seed_for(name, seed) % 2**31)
