@@ -113,7 +113,7 @@ def most_frequent(facts: Mapping[Any, Sequence[Neuron]], count: int) -> list[Neu
 def own(neurons: Sequence[Neuron], facts: Mapping[Any, Sequence[Neuron]], share: float) -> list[Neuron]:
     """Return a fact's neurons without those that more than a share of the relation's facts have (§4.4.1).
 
-    The authors' code counts the fact itself once more than it occurs; so does this.
+    The fact itself counts among them, so with fewer than 1/share facts nothing is left.
     """
     counts = Counter(neuron for others in facts.values() for neuron in others)
-    return [neuron for neuron in neurons if counts[neuron] + 1 <= share * len(facts)]
+    return [neuron for neuron in neurons if counts[neuron] <= share * len(facts)]

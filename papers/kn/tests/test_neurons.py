@@ -43,8 +43,8 @@ def test_sets_over_facts():
     facts = {"a": [(0, 1), (0, 2)], "b": [(0, 1)], "c": [(0, 1), (3, 3)]}
     assert common(facts, 0.5) == [(0, 1)]
     assert most_frequent(facts, 2) == [(0, 1), (0, 2)]
-    assert own(facts["a"], facts, 0.7) == [(0, 2)]
-    assert own(facts["a"], facts, 0.1) == []
+    assert own(facts["a"], facts, 0.4) == [(0, 2)]
+    assert own(facts["a"], facts, 0.1) == [], "the fact itself is more than a tenth of three"
 
 
 def test_a_threshold_below_what_is_stored_is_refused():
