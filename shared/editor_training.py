@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
+from shared.drawdown import EDITED, EQUIVALENT
 from shared.edit_pools import Episode, Pool, Rows
 from shared.errors import ConfigError, NumericalError
 from shared.factor_edits import Changes, edited_rows
@@ -40,6 +41,7 @@ class TrainingSettings:
         edits_per_step: independent edits whose losses are averaged in a step.
         n_edits: pairs of one edit.
         n_anchors: statements for locality per edit.
+        learns_from: `equivalent` inputs of the edits, or only the `edited` ones.
         warm_up: steps before the first one in which running statistics see edits and nothing is learned.
         lr: learning rate of Adam.
         edit_weight, locality_weight: factors of the two losses.
@@ -54,6 +56,7 @@ class TrainingSettings:
     edits_per_step: int = 10
     n_edits: int = 1
     n_anchors: int = 1
+    learns_from: str = EQUIVALENT
     warm_up: int = 1
     lr: float | int = 1e-6
     edit_weight: float | int = 0.1
@@ -77,6 +80,8 @@ class TrainingSettings:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"training: {name} is {getattr(self, name)}, expected at least 1")
+        if self.learns_from not in (EQUIVALENT, EDITED):
+            raise ConfigError(f"training: learns_from is {self.learns_from!r}, expected {EQUIVALENT} or {EDITED}")
         for name in ("lr", "clip"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"training: {name} is {getattr(self, name)}, expected a positive number")
@@ -233,9 +238,16 @@ def _warm_up(editor: LearnedEditor, lm: LM, pool: Pool, settings: TrainingSettin
         editor.changes(lm, pool.draw(rng, settings.edits_per_step, settings.n_edits, 1).edits, training=True)
 
 
+def _drawn(pool: Pool, rng: random.Random, groups: int, settings: TrainingSettings) -> Episode:
+    episode = pool.draw(rng, groups, settings.n_edits, settings.n_anchors)
+    if settings.learns_from == EDITED:
+        episode = replace(episode, equivalents=Rows(episode.edits.batch, episode.edits.group))
+    return episode
+
+
 def _step(run: _Run, lm: LM, pool: Pool, settings: TrainingSettings) -> None:
     rng = random.Random(seed_for("episode", settings.seed, run.step))
-    episode = pool.draw(rng, settings.edits_per_step, settings.n_edits, settings.n_anchors)
+    episode = _drawn(pool, rng, settings.edits_per_step, settings)
     run.editor.train()
     run.optimiser.zero_grad(set_to_none=True)
     loss = outer_losses(run.editor, lm, episode, training=True).total(settings)
@@ -260,7 +272,7 @@ def _validate(run: _Run, lm: LM, pool: Pool, settings: TrainingSettings, path: P
     with torch.no_grad():
         while remaining > 0:
             groups = min(remaining, settings.edits_per_step)
-            losses = outer_losses(run.editor, lm, pool.draw(rng, groups, settings.n_edits, settings.n_anchors))
+            losses = outer_losses(run.editor, lm, _drawn(pool, rng, groups, settings))
             row = [
                 losses.edit.mean(),
                 losses.locality.mean(),

@@ -28,6 +28,7 @@ METHODS: dict[str, Look] = {
     "kn": Look("KN", "#8C564B", "v"),
     "ke": Look("KE", "#999999", "<"),
     "ke_cf": Look("KE-CF", "#777777", "<", "--"),
+    "ke_px": Look("KE + paraphrases", "#777777", "<", "-."),
     "ke_zsre": Look("KE-zsRE", "#777777", ">", "--"),
     "enn": Look("ENN", "#AA4499", "P", "-."),
     "ft_kl": Look("FT+KL", "#B37400", "D", "-."),
