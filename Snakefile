@@ -75,6 +75,16 @@ module mend:
 use rule * from mend as mend_*
 
 
+module knowledge_editor:
+    snakefile:
+        "papers/knowledge_editor/Snakefile"
+    config:
+        paper_config("knowledge_editor")
+
+
+use rule * from knowledge_editor as knowledge_editor_*
+
+
 module ffn_memories:
     snakefile:
         "papers/ffn_memories/Snakefile"
