@@ -145,20 +145,24 @@ class StudyPlan(RunPlan):
         """Return no context lists: trained editors use none."""
         return []
 
+    def available(self, run: str) -> dict[str, Mapping[str, Any]]:
+        """Return the variants of a run whose editors this run trains."""
+        variants = self._config["runs"][run]["variants"]
+        return {name: own for name, own in variants.items() if own["trained"].split("/")[0] in self.studies}
+
     def edit_inputs(self, wildcards: Any) -> dict[str, Any]:
         """Return the further files of a run: the folders of the trained editors that its variants read."""
-        variants = self._run(wildcards)["variants"].values()
-        studies = dict.fromkeys(own["trained"].split("/")[0] for own in variants if "trained" in own)
+        studies = dict.fromkeys(own["trained"].split("/")[0] for own in self.available(wildcards.run).values())
         files = {f"trained_{study}": f"<results>/{self.paper}/studies/{study}/editors" for study in studies}
         return super().edit_inputs(wildcards) | files
 
     def variants(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
         """Return a run's variants with the files of their trained editors, as JSON."""
-        found = json.loads(super().variants(wildcards))
-        for own in found.values():
-            if "trained" in own:
-                study, variant = own.pop("trained").split("/")
-                own["file"] = f"{input[f'trained_{study}']}/{variant}.safetensors"
+        found = {}
+        for name, own in self.available(wildcards.run).items():
+            study, variant = own["trained"].split("/")
+            folder = input[f"trained_{study}"]
+            found[name] = {"editor": own["editor"], "file": f"{folder}/{variant}.safetensors"}
         return json.dumps(found, sort_keys=True)
 
 

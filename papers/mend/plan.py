@@ -56,10 +56,12 @@ class Plan(StudyPlan):
         return f"<results>/data/{self._config['tasks']['questions']['files'][1]}"
 
     def case_summaries(self, run: str) -> list[str]:
-        """Return the summary of a run on cases, if this run trains the editors that it reads."""
-        variants = self._config["runs"][run]["variants"].values()
-        needed = {own["trained"].split("/")[0] for own in variants if "trained" in own}
-        return [f"<results>/{self.paper}/{self.lead}/{run}/summary.csv"] if needed <= set(self.studies) else []
+        """Return the summary of a run on cases, if this run trains an editor that it reads."""
+        return [f"<results>/{self.paper}/{self.lead}/{run}/summary.csv"] if self.available(run) else []
+
+    def figures(self) -> list[str]:
+        """Return the figures that this run has numbers for."""
+        return ["figure_batches"] if self.summaries(STUDIES["figure_batches"]) else []
 
     def case_comparison(self) -> str:
         """Return, as JSON, which models of the ROME paper ours stand for."""
