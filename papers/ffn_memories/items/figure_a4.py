@@ -29,7 +29,7 @@ def make(request: Request) -> Drawing:
     )
     axes[0, 0].set(title="Figure 4", xlabel="layer", ylabel="value's best token is next, %")
     boxes = [frame.loc[frame["layer"] == layer, "rank"] for layer in ranks.index]
-    axes[0, 1].boxplot(boxes, positions=list(ranks.index), showfliers=False, widths=0.6)
+    axes[0, 1].boxplot(boxes, positions=list(ranks.index), showfliers=False, widths=0.6, manage_ticks=False)
     axes[0, 1].set(title="Figure 5", xlabel="layer", ylabel="rank of the next token")
     axes[0, 2].bar(by_bin["bin"], by_bin["value"], 0.8, yerr=spread(by_bin), color="#0072B2", error_kw={"lw": 0.6})
     labels = [f"{edges[int(at) + 1]:.2g}" for at in by_bin["bin"]]

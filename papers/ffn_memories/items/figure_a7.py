@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from papers.ffn_memories.items.estimates import spread
-from shared.drawing import integer_ticks
+from shared.drawing import integer_ticks, legend_below
 from shared.item_command import Drawing, Request, figure_main
 from shared.plots import PAGE_INCHES, new_figure
 
@@ -28,7 +28,6 @@ def _draw(panel: Axes, name: str, frame: pd.DataFrame) -> None:
             own = factor * frame.loc[frame["metric"] == part].sort_values("layer")["value"].to_numpy()
             panel.bar(sorted(set(frame["layer"])), own, 0.8, bottom=bottom, color=color, label=part)
             bottom = bottom + own
-        panel.legend(fontsize=5, loc="lower left")
         return
     own = frame[frame["metric"] == name].sort_values("layer")
     if name in BOXES:
@@ -54,6 +53,7 @@ def make(request: Request) -> Drawing:
         integer_ticks(panel.xaxis, frame["layer"].nunique())
     for panel in axes[1]:
         panel.set_xlabel("layer")
+    legend_below(figure, axes.flat[list(PANELS).index("breakdown")], len(STACKED))
     return Drawing(figure, frame.assign(model=model))
 
 
