@@ -17,6 +17,7 @@ from shared.drawdown import ANCHOR, EDITED, EQUIVALENT
 from shared.edit_pools import Episode, Pool, Rows
 from shared.errors import NumericalError
 from shared.factor_edits import Changes, edited_rows
+from shared.lean import fused_gelu
 from shared.learned_editors import Edits, LearnedEditor
 from shared.models import LM
 from shared.seeding import seed_for
@@ -132,21 +133,28 @@ def ask_after_edits(
         done = 0
         episodes = episodes_of(pool, edits, n_edits, n_anchors, seed)
         for episode in tqdm(episodes, desc=name, unit="batch", disable=None):
-            prepared = method.prepare(lm, episode.edits)
-            members = [example for ids in episode.example_ids for example in ids]
-            asked = {
-                EDITED: Rows(episode.edits.batch, episode.edits.group),
-                EQUIVALENT: episode.equivalents,
-                ANCHOR: episode.anchors,
-            }
-            for kind, rows in asked.items():
-                before, after = method.before(lm, rows.batch), method.answers(lm, prepared, rows)
-                found = _measured(before, after, rows.batch, name)
-                for place, (group, measured) in enumerate(zip(rows.group.tolist(), found, strict=True)):
-                    example = -1 if kind == ANCHOR else members[place]
-                    label = {"editor": name, "edits": n_edits, "edit": done + group, "example_id": example}
-                    yield {**label, "kind": kind, **measured}
+            with fused_gelu(lm):
+                found = list(_asked(lm, name, method, episode, n_edits, done))
+            yield from found
             done += episode.edits.n_groups
+
+
+def _asked(lm: LM, name: str, method: Method, episode: Episode, n_edits: int, done: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one episode."""
+    prepared = method.prepare(lm, episode.edits)
+    members = [example for ids in episode.example_ids for example in ids]
+    asked = {
+        EDITED: Rows(episode.edits.batch, episode.edits.group),
+        EQUIVALENT: episode.equivalents,
+        ANCHOR: episode.anchors,
+    }
+    for kind, rows in asked.items():
+        before, after = method.before(lm, rows.batch), method.answers(lm, prepared, rows)
+        found = _measured(before, after, rows.batch, name)
+        for place, (group, measured) in enumerate(zip(rows.group.tolist(), found, strict=True)):
+            example = -1 if kind == ANCHOR else members[place]
+            label = {"editor": name, "edits": n_edits, "edit": done + group, "example_id": example}
+            yield {**label, "kind": kind, **measured}
 
 
 def _measured(before: Tensor, after: Tensor, batch: TextBatch, name: str) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from shared.drawdown import EDITED, EQUIVALENT
 from shared.edit_pools import Episode, Pool, Rows
 from shared.errors import ConfigError, NumericalError
 from shared.factor_edits import Changes, edited_rows
+from shared.lean import fused_gelu
 from shared.learned_editors import LearnedEditor, group_divergences, group_losses, read_description, write_described
 from shared.models import LM
 from shared.records import read_tensors
@@ -106,6 +107,11 @@ def outer_losses(editor: LearnedEditor, lm: LM, episode: Episode, *, training: b
 
     Cost: one forward and backward pass over the edits, one forward pass over equivalents and two over anchors.
     """
+    with fused_gelu(editor.host(lm)):
+        return _outer_losses(editor, lm, episode, training)
+
+
+def _outer_losses(editor: LearnedEditor, lm: LM, episode: Episode, training: bool) -> Losses:
     host, n = editor.host(lm), episode.edits.n_groups
     changes = editor.changes(lm, episode.edits, training=training)
     logits = edited(host, changes, episode.equivalents)

@@ -5,7 +5,6 @@ families stands here alone: a decoder continues the input and predicts the next 
 input and is fed the answer shifted right, a classifier has one logit for true.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -122,13 +121,14 @@ def predictions(lm: LM, batch: TextBatch) -> Float[Tensor, "row pos out"]:
 
 def token_nll(logits: Float[Tensor, "row pos out"], batch: TextBatch) -> Float[Tensor, "row pos"]:
     """Return −log p of each label, zero where there is none (in nats)."""
-    wanted = batch.labels != IGNORED
+    wide = torch.promote_types(logits.dtype, torch.float32)
     if batch.binary:
         signs = 2.0 * batch.labels - 1
-        return nn.functional.softplus(-signs * logits[..., 0].float())
-    log_probs = logits.float().log_softmax(-1)
-    picked = log_probs.gather(-1, batch.labels.clamp(min=0)[..., None])[..., 0]
-    return -picked * wanted
+        return nn.functional.softplus(-signs * logits[..., 0].to(wide))
+    rows, columns = (batch.labels != IGNORED).nonzero(as_tuple=True)
+    log_probs = logits[rows, columns].to(wide).log_softmax(-1)  # most positions of a decoder predict no label
+    picked = log_probs.gather(-1, batch.labels[rows, columns][:, None])[:, 0]
+    return log_probs.new_zeros(batch.labels.shape).index_put((rows, columns), -picked)
 
 
 def divergence(
@@ -140,25 +140,17 @@ def divergence(
     """
     if batch.binary:
         before, after = (torch.cat([x, torch.zeros_like(x)], -1) for x in (before, after))
-    left, right = before.float().log_softmax(-1), after.float().log_softmax(-1)
-    return (left.exp() * (left - right)).sum(-1) * batch.mask
+    wide = torch.promote_types(after.dtype, torch.float32)
+    rows, columns = batch.mask.nonzero(as_tuple=True)
+    left, right = (logits[rows, columns].to(wide).log_softmax(-1) for logits in (before, after))
+    compared = (left.exp() * (left - right)).sum(-1)
+    return compared.new_zeros(batch.mask.shape).index_put((rows, columns), compared)
 
 
 def answered(logits: Float[Tensor, "row pos out"], batch: TextBatch) -> Bool[Tensor, " row"]:
     """Return whether each row's whole answer is what the model finds most probable, teacher-forced (MEND, §4)."""
     if batch.binary:
         return ((logits[..., 0] > 0) == (batch.labels == 1)).all(-1)
-    return ((logits.argmax(-1) == batch.labels) | (batch.labels == IGNORED)).all(-1)
-
-
-def row_batches(rows: Sequence[TextRow], max_tokens: int) -> list[list[int]]:
-    """Return indices of rows in batches of similar length of at most `max_tokens` padded tokens, or one row."""
-    length = [len(row.source) + len(row.target) for row in rows]
-    batches: list[list[int]] = []
-    width = math.inf
-    for index in sorted(range(len(rows)), key=lambda place: -length[place]):
-        if not batches or (len(batches[-1]) + 1) * width > max_tokens:
-            batches.append([])
-            width = length[index]
-        batches[-1].append(index)
-    return batches
+    rows, columns = (batch.labels != IGNORED).nonzero(as_tuple=True)
+    wrong = logits[rows, columns].argmax(-1) != batch.labels[rows, columns]
+    return torch.zeros(len(batch), device=logits.device).index_add(0, rows, wrong.float()) == 0
