@@ -32,9 +32,9 @@ def make(request: Request) -> Table:
     table = compare("table_b5", cells, request.reported("table_b5"), request.comparison())
     unwanted, wanted = request.settings["classes"]
     notes = [
-        f"Scale: {request.settings['scale']}. Prompts call for words of type {unwanted}; the values promote type {wanted}. "
-        "The paper's unwanted class is toxic language (58.5 % of GPT-2's texts, 30.8 % with ten chosen values switched on, "
-        "perplexity 21.7 and 25.3). Perplexity: of held-out sentences."
+        f"Scale: {request.settings['scale']}. Prompts call for words of type {unwanted}; the values promote type "
+        f"{wanted}. The paper's unwanted class is toxic language (58.5 % of GPT-2's texts, 30.8 % with ten chosen "
+        "values switched on, perplexity 21.7 and 25.3). Perplexity: of held-out sentences."
     ]
     columns = [*(Column(key, title, 1) for key, title in COLUMNS.items()), Column("perplexity", "perplexity", 2)]
     return Table(table, Layout("Table 5 (2022): controlled writing", columns, "Values switched on", notes))
