@@ -22,6 +22,7 @@ check_config()
 
 include: "workflow/data.smk"
 include: "workflow/models.smk"
+include: "workflow/in_context.smk"
 
 
 # One block per paper; the comparisons come after them, since they read what the papers' rules made.
@@ -83,6 +84,16 @@ module knowledge_editor:
 
 
 use rule * from knowledge_editor as knowledge_editor_*
+
+
+module ike:
+    snakefile:
+        "papers/ike/Snakefile"
+    config:
+        paper_config("ike")
+
+
+use rule * from ike as ike_*
 
 
 module ffn_memories:

@@ -79,7 +79,12 @@ def show(comparison: Comparison) -> None:
     say(f"  after:  {comparison.text_after!r}")
 
 
-def _request(options: argparse.Namespace) -> EditRequest:
+def request_of(options: argparse.Namespace) -> EditRequest:
+    """Return the fact that the options `--subject`, `--prompt`, `--target` and `--true` describe.
+
+    Raises:
+        DataError: it cannot be edited; the message names the option.
+    """
     try:
         return EditRequest(
             case_id=0,
@@ -102,10 +107,10 @@ def edit(options: argparse.Namespace, build: Build, *, paper: str) -> None:
         build: makes the editor that the options describe.
         paper: enters the seeds of the sampled texts.
     """
-    request = _request(options)
+    request = request_of(options)
     lm = load(options)
     made = build(options, lm).edit(lm, [request])
-    say(f"{options.editor} on {options.model}: {', '.join(delta.module for delta in made.deltas)}")
+    say(f"{options.editor} on {options.model}: {', '.join(delta.module for delta in made.deltas) or made.kind}")
     say("  " + ", ".join(f"{name} {value:.4g}" for name, value in made.info.items() if not isinstance(value, str)))
     for comparison in compare(lm, made, request, options.also, length=options.length, seed=options.seed, paper=paper):
         show(comparison)

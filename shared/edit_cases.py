@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 # Dataset → reader and which probes are asked; `requests` are facts of one's own (JSON array or .jsonl).
 DATASETS = {
     "counterfact": (read_counterfact, "counterfact"),
+    "counterfact_attributes": (read_counterfact, "counterfact_attributes"),
     "zsre": (lambda path: read_zsre(path)[0], "zsre"),
     "requests": (read_requests, "counterfact"),
 }

@@ -129,6 +129,12 @@ def recipe_options(wildcards):
     return " ".join([f"--size {model['size']} --seed {model['seed']}", *changes])
 
 
+def teaching_options(wildcards):
+    """Return the options that describe how the wildcard model is taught to read in-context documents."""
+    model = config["models"][wildcards.model]
+    return f"--size {model['size']} --seed {model['seed']}"
+
+
 def gate_options(wildcards):
     """Return the option that names the wildcard model's gate, or nothing where it is its size's."""
     model = config["models"][wildcards.model]

@@ -1,0 +1,186 @@
+"""In-context documents, what a decoder gets to read them, and its training and gate."""
+
+import random
+
+import pytest
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from shared.errors import ConfigError, ModelError
+from shared.world.decoder import DecoderShape, GrowingDecoder
+from shared.world.factbook import FactBook
+from shared.world.gate import read_thresholds
+from shared.world.generate import WorldConfig, generate_world
+from shared.world.in_context import MARKS, ContextOptions, ContextSampler
+from shared.world.in_context_gate import facts_kept_for_tests
+from shared.world.in_context_training import (
+    RECIPES,
+    ContextBatches,
+    ContextRecipe,
+    Stage,
+    add_marks,
+    extend,
+    main,
+    teach,
+)
+from shared.world.raw import counterfact_records
+from shared.world.tokenizer import train_tokenizer
+
+RECIPE = ContextRecipe(
+    steps=6,
+    stages=(Stage(0.5, (24,), 0.0, 0.2), Stage(1.0, (48, 96), 0.5)),
+    positions=96,
+    matching_block=2,
+    tokens=192,
+    warmup=2,
+)
+
+
+@pytest.fixture(scope="module")
+def book() -> FactBook:
+    return generate_world(WorldConfig(seed=3, people=40))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(book: FactBook) -> PreTrainedTokenizerBase:
+    return train_tokenizer(book, vocab_size=900, documents=200)
+
+
+def decoder(tokenizer):
+    model = GrowingDecoder(DecoderShape(d_model=32, layers=3, early_layers=2, heads=2, positions=64), len(tokenizer), 0)
+    model.grow()
+    return model.model.eval()
+
+
+def true_objects(book):
+    """Return the object of every (prompt, true fact) of the book, in all training forms."""
+    return {
+        form.text.replace("{}", fact.subject): fact
+        for fact in book.editable_facts
+        for form in book.relation[fact.relation_id].forms
+    }
+
+
+def test_parts_of_scoped_and_echoing_documents(book):
+    known = true_objects(book)
+    sampler = ContextSampler(book, random.Random(0), held_out=facts_kept_for_tests(book))
+    excluded = set(facts_kept_for_tests(book))
+    retained = copied = 0
+    for _ in range(300):
+        for part in sampler.chain(4, echoing=False, first_echo=False):
+            fact, asked = known[part.fact], known[part.prompt]
+            assert (fact.subject, fact.relation_id) not in excluded
+            assert fact.object != part.new
+            same = fact.subject_id == asked.subject_id
+            assert part.answer == (part.new if same else asked.object)
+            assert fact.relation_id == asked.relation_id
+            retained += not same
+            copied += part.prompt == part.fact
+    assert 0.45 < retained / 1200 < 0.55
+    assert 0.10 < copied / 1200 < 0.35
+    for _ in range(100):
+        echoing = sampler.chain(8, echoing=True)
+        assert all(part.answer == part.new for part in echoing)
+        others = [part for part in echoing if known[part.fact].subject_id != known[part.prompt].subject_id]
+        assert len(others) <= 1
+
+
+def test_the_first_part_of_a_scoped_document_mostly_echoes(book):
+    known = true_objects(book)
+    sampler = ContextSampler(book, random.Random(0), ContextOptions(retains=1.0))
+    firsts = [sampler.chain(2, echoing=False) for _ in range(300)]
+    echoed = [first.answer == first.new for first, _ in firsts]
+    assert 0.75 < sum(echoed) / 300 < 0.95
+    assert all(second.answer == known[second.prompt].object for _, second in firsts)
+
+
+def test_bad_options(book):
+    with pytest.raises(ConfigError, match="copies = 2"):
+        ContextOptions(copies=2)
+    everything = [(fact.subject, fact.relation_id) for fact in book.editable_facts]
+    with pytest.raises(ConfigError, match="no relation with two facts"):
+        ContextSampler(book, random.Random(0), held_out=everything)
+    with pytest.raises(ConfigError, match="stages end at"):
+        ContextRecipe(steps=2, stages=(Stage(0.5, (24,), 0.0),), positions=96, matching_block=1)
+    with pytest.raises(ConfigError, match="rows of 128 tokens do not fit"):
+        ContextRecipe(steps=2, stages=(Stage(1.0, (128,), 0.0),), positions=96, matching_block=1)
+
+
+def test_the_first_records_are_kept_for_tests(book):
+    records = counterfact_records(book)
+    facts = facts_kept_for_tests(book)
+    assert len(facts) == round(len(records) / 4)
+    assert facts[0] == (records[0]["requested_rewrite"]["subject"], records[0]["requested_rewrite"]["relation_id"])
+
+
+def test_marks_are_one_token_each(tokenizer):
+    marked = add_marks(tokenizer)
+    assert len(marked) == len(tokenizer) + len(MARKS)
+    text = "New Fact: Anna plays the lute\nPrompt: Anna plays the lute\n\n"
+    ids = marked.encode(text)
+    assert [ids.count(marked.convert_tokens_to_ids(mark)) for mark in MARKS] == [1, 1, 1]
+    assert marked.decode(ids) == text
+    plain = "Anna plays the lute. The lute is old."
+    assert marked.encode(plain) == tokenizer.encode(plain)
+
+
+def test_extension_keeps_the_function(tokenizer):
+    model = decoder(tokenizer)
+    ids = torch.arange(20)[None]
+    before = model(ids).logits
+    block = extend(model, len(tokenizer) + 3, 96, 2)
+    after = model(ids).logits
+    assert after.shape[-1] == len(tokenizer) + 3
+    assert torch.allclose(after[..., : len(tokenizer)], before, atol=1e-5)
+    assert model.transformer.h[2] is block
+    assert [one.attn.layer_idx for one in model.transformer.h] == list(range(model.config.n_layer)) == [0, 1, 2, 3]
+    query, key, _ = block.attn.c_attn.weight.chunk(3, dim=1)
+    assert torch.equal(query, key)
+    assert torch.equal(model.transformer.wpe.weight[64:], model.transformer.wpe.weight[:32])
+    with pytest.raises(ModelError, match="cannot get a block at 9"):
+        extend(model, len(tokenizer) + 3, 96, 9)
+
+
+def test_rows_weigh_answers(book, tokenizer):
+    marked = add_marks(tokenizer)
+    source = ContextBatches(book, marked, RECIPE, facts_kept_for_tests(book), seed=0)
+    for step, length in ((0, 24), (3, 96), (4, 48)):
+        ids, weights = source.batch(step)
+        assert ids.shape == weights.shape == (192 // length, length)
+        prompts = ids == marked.convert_tokens_to_ids("\nPrompt:")
+        assert (weights[prompts] == 0).all()
+        assert (weights == 1).any()
+
+
+def test_teaching_is_deterministic(book, tokenizer):
+    start = decoder(tokenizer)
+    before = {name: weight.clone() for name, weight in start.state_dict().items()}
+    first, marked, record = teach(book, start, tokenizer, RECIPE, seed=1)
+    again, _, _ = teach(book, start, tokenizer, RECIPE, seed=1)
+    assert all(torch.equal(weight, before[name]) for name, weight in start.state_dict().items())
+    assert all(torch.equal(weight, again.state_dict()[name]) for name, weight in first.state_dict().items())
+    assert first.config.n_positions == 96
+    assert len(marked) == first.config.vocab_size
+    assert len(record["losses"]) == RECIPE.steps
+    assert not first.training
+
+
+def test_a_model_that_misses_its_gate_has_no_card(book, tokenizer, tmp_path):
+    book.save(tmp_path / "facts.json")
+    model = GrowingDecoder(DecoderShape(d_model=32, layers=4, early_layers=2, heads=2), len(tokenizer), 0)
+    model.grow()
+    model.model.save_pretrained(tmp_path / "start")
+    tokenizer.save_pretrained(tmp_path / "start")
+    words = ["--facts", "facts.json", "--start", "start", "--out", "out"]
+    words = [str(tmp_path / word) if at % 2 else word for at, word in enumerate(words)]
+    with pytest.raises(SystemExit):
+        main([*words, "--size", "tiny", "--steps", "2"])
+    assert not (tmp_path / "out" / "card.json").exists()
+    assert (tmp_path / "out" / "card.failed.json").exists()
+
+
+@pytest.mark.parametrize("size", RECIPES)
+def test_every_recipe_has_a_gate(size):
+    assert {"recall_seen", "efficacy_alone"} <= set(read_thresholds(f"context-{size}"))
+    assert RECIPES[size].stage_at(0).echo == 0
+    assert RECIPES[size].rate_at(RECIPES[size].steps - 1) < 0.05
