@@ -184,5 +184,5 @@ def continuation_examples(path: str | Path, passages: str | Path) -> ExampleSet:
         EditExample(index, text, continuation, ())
         for index, (text, continuation) in enumerate(zip(raw.original, raw.completions, strict=True))
     ]
-    anchors = [Statement(first, rest) for first, _, rest in (line.partition(" ") for line in lines) if rest]
+    anchors = [Statement(first, rest) for first, _, rest in (line.strip().partition(" ") for line in lines) if rest]
     return ExampleSet(tuple(examples), tuple(anchors))
