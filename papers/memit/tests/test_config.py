@@ -117,12 +117,12 @@ def test_cases_come_from_new_subjects_records_or_arrangements(config, plan):
     assert plan.case_file(wild(run="scaling_100")) == f"{cases}/new_subjects_counterfact.json"
     assert plan.case_file(wild(run="zsre")) == f"{cases}/new_subjects_zsre.json"
     assert plan.case_file(wild(run="records")) == f"{cases}/records_counterfact.json"
-    assert plan.case_file(wild(run="blocks_160")) == f"{cases}/blocks_160.json"
-    assert plan.index_file(wild(run="blocks_160")) == f"{cases}/blocks_160.csv"
-    assert plan.protocol(wild(run="blocks_160")) == "batch:160"
+    assert plan.case_file(wild(run="blocks_100")) == f"{cases}/blocks_100.json"
+    assert plan.index_file(wild(run="blocks_100")) == f"{cases}/blocks_100.csv"
+    assert plan.protocol(wild(run="blocks_100")) == "batch:100"
     assert plan.protocol(wild(run="scaling_1")) == "single"
-    options = shlex.split(plan.arrangement(wild(arrangement="blocks_160")))
-    assert options[:3] == ["--size", "160", "--each-relation"]
+    options = shlex.split(plan.arrangement(wild(arrangement="blocks_100")))
+    assert options[:3] == ["--size", "100", "--each-relation"]
     assert json.loads(options[4])[0] == ["P1303", "P641"]
     public = Plan({**config, "requests": {**config["requests"], "about": "records"}, "run": RUN})
     assert public.case_file(wild(run="scaling_100")) == f"{cases}/records_counterfact.json"
