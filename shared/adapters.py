@@ -16,7 +16,13 @@ _FIELDS = ("left", "right", "dense", "bias")
 
 
 def save_edit(edit: Edit, path: Path) -> None:
-    """Write the factors, dense changes and bias changes of an edit to one safetensors file."""
+    """Write the factors, dense changes and bias changes of an edit to one safetensors file.
+
+    Raises:
+        ModelError: the edit adds neurons, which are no change of weights.
+    """
+    if edit.neurons:
+        raise ModelError(f"{path}: this edit adds neurons to {edit.neurons[0].down}; such a file holds changes of weights")
     tensors = {
         f"{delta.module}:{name}": value.contiguous()
         for delta in edit.deltas

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from shared.added_neurons import AddedNeurons, attach
 from shared.errors import ModelError, NumericalError
 from shared.models import LM, Architecture
 
@@ -63,14 +64,17 @@ class Edit:
     Attributes:
         deltas: changes of the weights.
         info: numbers about the search.
-        kind: `weights`, or `context` for an edit that leaves the weights alone and stands in front of every prompt.
+        kind: `weights`, `neurons` for an edit that adds neurons to a layer, or `context` for one that leaves the model
+            alone and stands in front of every prompt.
         context: the text of such an edit, put directly before a prompt.
+        neurons: what an edit adds to feed-forward layers, one group per layer.
     """
 
     deltas: tuple[WeightDelta, ...]
     info: dict[str, float | int | str] = field(default_factory=dict)
     kind: str = "weights"
     context: str = ""
+    neurons: tuple[AddedNeurons, ...] = ()
 
 
 UNEDITED = Edit(())
@@ -82,12 +86,15 @@ def _oriented(module: nn.Module, matrix: Tensor) -> Tensor:
 
 @contextmanager
 def applied(lm: LM, edit: Edit) -> Iterator[LM]:
-    """Add the edit to the weights inside the context and restore every bit afterwards.
+    """Add the edit to the weights, and its neurons to their layers, inside the context; restore every bit afterwards.
 
     Invariant: the parameters after the context equal those before it, bit for bit, also after an exception.
     """
     saved: list[tuple[Tensor, Tensor]] = []
-    try:
+    with ExitStack() as stack:
+        for group in edit.neurons:
+            attach(stack, lm.model, [group], lambda _rows: None)
+        stack.callback(_restore, saved)
         with torch.no_grad():
             for delta in edit.deltas:
                 module = lm.arch.module_named(delta.module)
@@ -108,10 +115,12 @@ def applied(lm: LM, edit: Edit) -> Iterator[LM]:
                     saved.append((parameter, parameter.clone()))
                     parameter += change.to(parameter)
         yield lm
-    finally:
-        with torch.no_grad():
-            for parameter, original in reversed(saved):
-                parameter.copy_(original)
+
+
+def _restore(saved: Sequence[tuple[Tensor, Tensor]]) -> None:
+    with torch.no_grad():
+        for parameter, original in reversed(saved):
+            parameter.copy_(original)
 
 
 class _ModuleRows:
@@ -178,15 +187,21 @@ def row_edits(lm: LM, edits: Sequence[Edit]) -> Iterator[RowEdits]:
                 raise ValueError(f"edit {index} changes {delta.module} twice; merge its deltas first")
             of_module[index] = delta
 
+    def select_rows(count: int) -> Tensor:
+        if rows.edit_of_row is None or len(rows.edit_of_row) != count:
+            raise ValueError(f"row edits: call select() with {count} entries before this forward pass")
+        return rows.edit_of_row
+
     def hook_for(terms: _ModuleRows):
         def hook(_module: nn.Module, args: tuple, output: Tensor) -> Tensor:
-            if rows.edit_of_row is None or len(rows.edit_of_row) != len(output):
-                raise ValueError(f"row edits: call select() with {len(output)} entries before this forward pass")
-            return terms.add(args[0], output, rows.edit_of_row)
+            return terms.add(args[0], output, select_rows(len(output)))
 
         return hook
 
     with ExitStack() as stack:
+        for layer in {group.down: None for edit in edits for group in edit.neurons}:
+            groups = [next((group for group in edit.neurons if group.down == layer), None) for edit in edits]
+            attach(stack, lm.model, groups, select_rows)
         for name, deltas in by_module.items():
             module = lm.arch.module_named(name)
             terms = _ModuleRows(
@@ -214,4 +229,7 @@ def merge(edits: Sequence[Edit]) -> Edit:
         else:
             matrices = [m for d in deltas if (m := d.matrix()) is not None]
             merged.append(WeightDelta(module, dense=torch.stack(matrices).sum(0), bias=bias))
-    return Edit(tuple(merged))
+    layers: dict[str, AddedNeurons] = {}
+    for group in (group for edit in edits for group in edit.neurons):
+        layers[group.down] = layers[group.down].joined(group) if group.down in layers else group
+    return Edit(tuple(merged), kind="neurons" if layers else "weights", neurons=tuple(layers.values()))

@@ -37,7 +37,7 @@ from shared.scoring import TargetScore, score_targets
 from shared.seeding import seed_for
 from shared.tokens import encode, target_ids
 
-KINDS = ("weights", "context")
+KINDS = ("weights", "neurons", "context")
 OtherFacts = Mapping[int, Sequence[QuestionAnswer]]
 
 

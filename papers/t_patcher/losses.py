@@ -1,0 +1,139 @@
+"""The losses of a patch (Huang et al. 2023, §4.2), for many mistakes at once, one per line of a batch.
+
+The authors' code trains on `repeat` equal copies of the mistake, so that differences of memory and mistake form a cube
+of |memory| × repeat × patches, of which the k largest count. Equal copies need not be computed: k / repeat distinct
+differences give the same mean.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from shared.errors import ConfigError
+
+SHAPES = ("exp", "margin", "expmargin")
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """How values that shall be negative become one number.
+
+    Attributes:
+        shape: `exp`: mean exp(x); `margin`: mean of the positive x; `expmargin`: mean exp(x) over the positive x.
+        top: only so many largest terms count; None for all.
+    """
+
+    shape: str = "exp"
+    top: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape not in SHAPES:
+            raise ConfigError(f"penalty {self.shape!r} is unknown; expected one of {', '.join(SHAPES)}")
+        if self.top is not None and self.top < 1:
+            raise ConfigError(f"penalty top is {self.top}, expected at least 1")
+
+    def __call__(self, x: Float[Tensor, "line term"], repeat: int = 1) -> Float[Tensor, " line"]:
+        """Return one number per line; terms of −inf do not exist.
+
+        Args:
+            repeat: how many equal copies of each term `top` counts.
+        """
+        exists = x > -math.inf
+        if self.shape != "exp":
+            exists = exists & (x > 0)
+        count = exists.sum(-1) * repeat
+        terms = x if self.shape == "margin" else x.clamp(max=80).exp()  # exp(80) is finite in float32
+        terms = torch.where(exists, terms, torch.zeros_like(terms))
+        if self.top is None or self.top >= x.shape[-1] * repeat:
+            return terms.sum(-1) * repeat / count.clamp(min=1)
+        kept = -(-self.top // repeat)
+        largest = terms.topk(kept, dim=-1, sorted=True).values
+        # Copies of the last kept term count only as far as `top` reaches.
+        copies = torch.full((kept,), float(repeat), device=x.device)
+        copies[-1] = self.top - (kept - 1) * repeat
+        return (largest * copies).sum(-1) / count.clamp(min=1, max=self.top)
+
+
+def activation_loss(
+    own: Float[Tensor, "line patch"], present: Bool[Tensor, "line patch"], penalty: Penalty, repeat: int
+) -> Float[Tensor, " line"]:
+    """Return l_a: each patch shall be active at its own mistake (Eq. 7; margin 0).
+
+    Args:
+        own: pre-activation of each patch at its own position.
+        present: which patches exist.
+    """
+    return penalty((-own).masked_fill(~present, -math.inf), repeat)
+
+
+@dataclass(frozen=True)
+class MemoryLoss:
+    """l_m = l_m1 + l_m2 over remembered inputs (Eq. 8 and 9).
+
+    Attributes:
+        first: penalty of a patch that responds to a remembered input more than to its mistake less `margins[0]`.
+        second: penalty of a response above `margins[1]`; None leaves l_m2 out.
+        margins: γ and β.
+    """
+
+    first: Penalty = Penalty(top=1000)
+    second: Penalty | None = Penalty(top=1000)
+    margins: tuple[float | int, float | int] = (3.0, -3.0)
+
+    def __call__(
+        self,
+        remembered: Float[Tensor, "line memory patch"],
+        own: Float[Tensor, "line patch"],
+        exists: Bool[Tensor, "line memory patch"],
+        repeat: int,
+    ) -> Float[Tensor, " line"]:
+        """Return l_m per line; `exists` says which pairs of remembered input and patch there are."""
+        inside, nowhere = exists.flatten(1), -math.inf
+        difference = (remembered - own[:, None] + self.margins[0]).flatten(1)
+        loss = self.first(difference.masked_fill(~inside, nowhere), repeat)
+        if self.second is not None:
+            loss = loss + self.second((remembered - self.margins[1]).flatten(1).masked_fill(~inside, nowhere), repeat)
+        return loss
+
+
+def answer_loss(
+    logits: Float[Tensor, "line pos vocab"],
+    label: Int[Tensor, "line pos"],
+    asked: Bool[Tensor, "line pos"],
+    smoothing: float | int,
+) -> Float[Tensor, " line"]:
+    """Return the label-smoothed negative log-likelihood per answer token (nats).
+
+    (1 − ε − ε/(V−1))·nll + ε/(V−1)·Σ_v −log p_v, as in the authors' code (`src/utils.py`, after fairseq).
+    """
+    log_probs = logits.log_softmax(-1)
+    nll = -log_probs.gather(-1, label[..., None])[..., 0]
+    share = smoothing / (logits.shape[-1] - 1)
+    loss = (1.0 - smoothing - share) * nll - share * log_probs.sum(-1)
+    return (loss * asked).sum(-1) / asked.sum(-1)
+
+
+def verdict_loss(
+    logits: Float[Tensor, "line pos 1"],
+    label: Int[Tensor, "line pos"],
+    asked: Bool[Tensor, "line pos"],
+    bonus: float | int,
+) -> Float[Tensor, " line"]:
+    """Return binary cross-entropy less `bonus` times the prediction's entropy (nats), as in the authors' code."""
+    logit = logits[..., 0]
+    wrong = nn.functional.binary_cross_entropy_with_logits(logit, label.to(logit), reduction="none")
+    entropy = nn.functional.softplus(logit) - logit.sigmoid() * logit
+    return ((wrong - bonus * entropy) * asked).sum(-1) / asked.sum(-1)
+
+
+def divergence(
+    before: Float[Tensor, "line pos out"], after: Float[Tensor, "line pos out"], binary: bool
+) -> Float[Tensor, "line pos"]:
+    """Return KL(before ‖ after) at each position (nats); one logit is a Bernoulli distribution's."""
+    if binary:
+        before, after = (torch.cat([x, torch.zeros_like(x)], -1) for x in (before, after))
+    left, right = before.log_softmax(-1), after.log_softmax(-1)
+    return (left.exp() * (left - right)).sum(-1)

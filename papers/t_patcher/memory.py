@@ -1,0 +1,122 @@
+"""What a patch must leave alone: remembered inputs of the last layer, or remembered predictions.
+
+Lines are mistakes of independent streams that are mended side by side. They share what was remembered before the first
+edit; each also remembers the mistakes of its own stream.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from papers.t_patcher.last_layer import LastLayer
+from papers.t_patcher.losses import MemoryLoss, divergence
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """Neurons in training, one group per line.
+
+    Attributes:
+        key, bias, value: as in `Patches`.
+        own: pre-activation of each neuron at its own position.
+        present: which neurons exist; lines have different numbers.
+    """
+
+    key: Float[Tensor, "line patch d_model"]
+    bias: Float[Tensor, "line patch"]
+    value: Float[Tensor, "line patch d_model"]
+    own: Float[Tensor, "line patch"]
+    present: Bool[Tensor, "line patch"]
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A memory loss with what it needs."""
+
+    def loss(self, neurons: Neurons, validation: bool) -> Float[Tensor, " line"]:
+        """Return the loss per line, on the memory that is trained on or on the one that is stopped by."""
+        ...
+
+    def select(self, lines: Sequence[int]) -> "Keeper":
+        """Return the memory of some lines."""
+        ...
+
+
+@dataclass(frozen=True)
+class RememberedInputs:
+    """l_m: remembered inputs shall leave the neurons inactive (§4.2).
+
+    Attributes:
+        train, validation: inputs that all lines remember.
+        mended: per line, the inputs (past, d_model) of its stream's earlier mistakes.
+        weigh: the loss.
+        repeat: see `Penalty`.
+    """
+
+    train: Float[Tensor, "memory d_model"]
+    validation: Float[Tensor, "held_out d_model"]
+    mended: tuple[Tensor, ...]
+    weigh: MemoryLoss
+    repeat: int
+
+    def loss(self, neurons: Neurons, validation: bool) -> Float[Tensor, " line"]:
+        """Return l_m per line.
+
+        Cost: 2·(|memory| + past)·patches·d_model FLOP per line, as one matrix product for all lines.
+        """
+        base = self.validation if validation else self.train
+        lines, patches, d_model = neurons.key.shape
+        response = (base @ neurons.key.reshape(-1, d_model).T).reshape(len(base), lines, patches).transpose(0, 1)
+        exists = neurons.present[:, None].expand(-1, len(base), -1)
+        if most := max(map(len, self.mended)):
+            past, known = self._padded(most)
+            response = torch.cat([response, torch.bmm(past, neurons.key.mT)], 1)
+            exists = torch.cat([exists, known[..., None] & neurons.present[:, None]], 1)
+        return self.weigh(response + neurons.bias[:, None], neurons.own, exists, self.repeat)
+
+    def _padded(self, most: int) -> tuple[Tensor, Tensor]:
+        past = self.train.new_zeros(len(self.mended), most, self.train.shape[1])
+        for line, own in enumerate(self.mended):
+            past[line, : len(own)] = own
+        counts = torch.tensor([len(own) for own in self.mended], device=past.device)
+        return past, torch.arange(most, device=past.device)[None] < counts[:, None]
+
+    def select(self, lines: Sequence[int]) -> "RememberedInputs":
+        """Return the memory of some lines."""
+        return RememberedInputs(
+            self.train, self.validation, tuple(self.mended[line] for line in lines), self.weigh, self.repeat
+        )
+
+
+@dataclass(frozen=True)
+class RememberedPredictions:
+    """KL(unedited ‖ patched) on remembered inputs: the ablation of l_m (Table 3).
+
+    Attributes:
+        layer: the last layer with the model around it.
+        query: remembered inputs.
+        before: the unedited model's predictions there.
+        summed: per line, the sums of its stream's current model there.
+    """
+
+    layer: LastLayer
+    query: Float[Tensor, "memory d_model"]
+    before: Float[Tensor, "memory out"]
+    summed: Float[Tensor, "line memory d_model"]
+
+    def loss(self, neurons: Neurons, validation: bool) -> Float[Tensor, " line"]:
+        """Return the mean divergence per line (nats); there is one memory for training and for stopping.
+
+        Cost: the head, forward and backward, on all remembered inputs of each line.
+        """
+        active = self.layer.activation(self.query[None] @ neurons.key.mT + neurons.bias[:, None])
+        after = self.layer.logits(self.summed + torch.bmm(active * neurons.present[:, None], neurons.value))
+        return divergence(self.before[None].expand_as(after), after, self.layer.binary).mean(-1)
+
+    def select(self, lines: Sequence[int]) -> "RememberedPredictions":
+        """Return the memory of some lines."""
+        return RememberedPredictions(self.layer, self.query, self.before, self.summed[list(lines)])
