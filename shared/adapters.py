@@ -22,7 +22,7 @@ def save_edit(edit: Edit, path: Path) -> None:
         ModelError: the edit adds neurons, which are no change of weights.
     """
     if edit.neurons:
-        raise ModelError(f"{path}: this edit adds neurons to {edit.neurons[0].down}; such a file holds changes of weights")
+        raise ModelError(f"{path}: the edit adds neurons to {edit.neurons[0].down}; such a file holds weight changes")
     tensors = {
         f"{delta.module}:{name}": value.contiguous()
         for delta in edit.deltas
