@@ -153,7 +153,7 @@ PROMPTS = ["Fes Seisax is originally from", "Fes Seisax was born in", "The birth
 
 
 def test_command_line(tmp_path, capsys):
-    common = ["--model", GOLDEN, "--answer", "Brimom", "--prompts", *PROMPTS, "--share", "0.3"]
+    common = ["--model", GOLDEN, "--answer", "Brimom", "--prompts", *PROMPTS, "--share", "0.3", "--steps", "5"]
     assert command.main(["find", *common, "--out", str(tmp_path / "n.csv")]) == 0
     assert "knowledge neurons" in capsys.readouterr().out
     assert {"layer", "neuron", "prompts", "mean_score"} == set(pd.read_csv(tmp_path / "n.csv").columns)
@@ -166,6 +166,6 @@ def test_command_line(tmp_path, capsys):
     edit = ["edit", "--model", GOLDEN, "--subject", "Fes Seisax", "--prompt", "{} was born in", "--target", "Kunen"]
     assert command.main(edit) == 1
     assert "give --true" in capsys.readouterr().err
-    assert command.main([*edit, "--true", "Brimom", "--leading-space"]) == 0
+    assert command.main([*edit, "--true", "Brimom", "--leading-space", "--length", "12"]) == 0
     assert command.main(["find", "--model", GOLDEN, "--answer", "no such place", "--prompts", *PROMPTS]) == 1
     assert "expected an answer of one token" in capsys.readouterr().err

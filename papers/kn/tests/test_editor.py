@@ -34,10 +34,10 @@ def state_of(model):
 
 def test_an_edit_moves_the_chosen_values_by_embeddings(lm, requests):
     request = requests[0]
-    editor = KnowledgeNeuronEditor(site="activation", leading_space=True)
+    editor = KnowledgeNeuronEditor(steps=6, site="activation", leading_space=True)
     cloze = CausalNetwork(lm).cloze(request.prompt.replace("{}", request.subject), request.target_true)
     [scores] = attribute_slowly(
-        CausalNetwork(lm), [cloze], AttributionSettings(grid="inclusive"), length=len(cloze.ids)
+        CausalNetwork(lm), [cloze], AttributionSettings(steps=6, grid="inclusive"), length=len(cloze.ids)
     )
     triplets = [(int(at[0]), int(at[1]), float(scores[tuple(at)])) for at in (scores > 0).nonzero()]
     neurons = coarse(triplets, 0.2, strict=True)
@@ -57,7 +57,7 @@ def test_an_edit_moves_the_chosen_values_by_embeddings(lm, requests):
 
 
 def test_together_equals_one_by_one(lm, requests):
-    editor = make_editor("kn")
+    editor = make_editor("kn", steps=6)
     for request, edit in zip(requests, editor.edit_each(lm, requests), strict=True):
         [alone] = editor.edit_each(lm, [request])
         assert [delta.module for delta in alone.deltas] == [delta.module for delta in edit.deltas]
