@@ -31,7 +31,7 @@ METHODS: dict[str, Look] = {
     "ke_px": Look("KE + paraphrases", "#777777", "<", "-."),
     "ke_zsre": Look("KE-zsRE", "#777777", ">", "--"),
     "enn": Look("ENN", "#AA4499", "P", "-."),
-    "ft_kl": Look("FT+KL", "#B37400", "D", "-."),
+    "ft_kl": Look("FT+KL", "#B37400", "d", ":"),
     "cache": Look("cache", "#44AA99", "v", ":"),
     "mend": Look("MEND", "#56B4E9", "^"),
     "mend_cf": Look("MEND-CF", "#2A86BB", "^", "--"),
