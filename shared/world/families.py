@@ -53,7 +53,7 @@ FAMILIES = {
         "classifier",
         {
             "tiny": FamilyRecipe(d_model=64, layers=3, heads=4, steps=360, retrieval_share=0.25),
-            "small": FamilyRecipe(d_model=128, layers=4, heads=4, steps=900, retrieval_share=0.25),
+            "small": FamilyRecipe(d_model=128, layers=4, heads=4, steps=2400, retrieval_share=0.25),
         },
     ),
     "masked": Family(
@@ -61,7 +61,7 @@ FAMILIES = {
         "masked",
         {
             "tiny": FamilyRecipe(d_model=64, layers=3, heads=4, steps=250, label_smoothing=0.2),
-            "small": FamilyRecipe(d_model=128, layers=6, heads=4, steps=700, label_smoothing=0.3),
+            "small": FamilyRecipe(d_model=128, layers=6, heads=4, steps=900, label_smoothing=0.2),
         },
     ),
 }
