@@ -35,6 +35,10 @@ class Penalty:
         if self.top is not None and self.top < 1:
             raise ConfigError(f"penalty top is {self.top}, expected at least 1")
 
+    def kept(self, repeat: int) -> int | None:
+        """Return how many distinct terms can count; None if all do."""
+        return None if self.top is None else -(-self.top // repeat)
+
     def __call__(self, x: Float[Tensor, "line term"], repeat: int = 1) -> Float[Tensor, " line"]:
         """Return one number per line; terms of −inf do not exist.
 
@@ -49,7 +53,7 @@ class Penalty:
         terms = torch.where(exists, terms, torch.zeros_like(terms))
         if self.top is None or self.top >= x.shape[-1] * repeat:
             return terms.sum(-1) * repeat / count.clamp(min=1)
-        kept = -(-self.top // repeat)
+        kept = self.kept(repeat)
         largest = terms.topk(kept, dim=-1, sorted=True).values
         # Copies of the last kept term count only as far as `top` reaches.
         copies = torch.full((kept,), float(repeat), device=x.device)
@@ -83,6 +87,13 @@ class MemoryLoss:
     second: Penalty | None = Penalty(top=1000)
     margins: tuple[float | int, float | int] = (3.0, -3.0)
 
+    def terms(self, own: Float[Tensor, "line patch"]) -> list[tuple[Penalty, Tensor]]:
+        """Return each penalty with what is added to a neuron's responses before it."""
+        found = [(self.first, self.margins[0] - own)]
+        if self.second is not None:
+            found.append((self.second, torch.full_like(own, -self.margins[1])))
+        return found
+
     def __call__(
         self,
         remembered: Float[Tensor, "line memory patch"],
@@ -91,12 +102,11 @@ class MemoryLoss:
         repeat: int,
     ) -> Float[Tensor, " line"]:
         """Return l_m per line; `exists` says which pairs of remembered input and patch there are."""
-        inside, nowhere = exists.flatten(1), -math.inf
-        difference = (remembered - own[:, None] + self.margins[0]).flatten(1)
-        loss = self.first(difference.masked_fill(~inside, nowhere), repeat)
-        if self.second is not None:
-            loss = loss + self.second((remembered - self.margins[1]).flatten(1).masked_fill(~inside, nowhere), repeat)
-        return loss
+        parts = [
+            penalty((remembered + offset[:, None]).masked_fill(~exists, -math.inf).flatten(1), repeat)
+            for penalty, offset in self.terms(own)
+        ]
+        return torch.stack(parts).sum(0)
 
 
 def answer_loss(

@@ -4,8 +4,10 @@ Lines are mistakes of independent streams that are mended side by side. They sha
 edit; each also remembers the mistakes of its own stream.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -66,19 +68,63 @@ class RememberedInputs:
     def loss(self, neurons: Neurons, validation: bool) -> Float[Tensor, " line"]:
         """Return l_m per line.
 
+        The largest responses are found without a gradient; only those are computed again with one.
+
         Cost: 2·(|memory| + past)·patches·d_model FLOP per line, as one matrix product for all lines.
         """
         base = self.validation if validation else self.train
-        lines, patches, d_model = neurons.key.shape
-        response = (base @ neurons.key.reshape(-1, d_model).T).reshape(len(base), lines, patches).transpose(0, 1)
-        exists = neurons.present[:, None].expand(-1, len(base), -1)
-        if most := max(map(len, self.mended)):
-            past, known = self._padded(most)
-            response = torch.cat([response, torch.bmm(past, neurons.key.mT)], 1)
-            exists = torch.cat([exists, known[..., None] & neurons.present[:, None]], 1)
-        return self.weigh(response + neurons.bias[:, None], neurons.own, exists, self.repeat)
+        exists = self._exists(base, neurons)
+        terms = self.weigh.terms(neurons.own)
+        counting = [penalty.kept(self.repeat) for penalty, _ in terms]
+        if any(kept is None or kept >= exists[0].numel() for kept in counting):
+            return self.weigh(self._responses(base, neurons), neurons.own, exists, self.repeat)
+        with torch.no_grad():
+            responses = self._responses(base, neurons)
+            if not self._complete(neurons):
+                responses = responses.masked_fill(~exists, -math.inf)
+        parts = []
+        for (penalty, offset), kept in zip(terms, counting, strict=True):
+            ranked = (responses + offset.detach()[:, None]).flatten(1).topk(kept, dim=1)
+            again = self._at(base, neurons, ranked.indices) + offset.gather(1, ranked.indices % offset.shape[1])
+            parts.append(penalty(again.masked_fill(ranked.values == -math.inf, -math.inf), self.repeat))
+        return torch.stack(parts).sum(0)
 
-    def _padded(self, most: int) -> tuple[Tensor, Tensor]:
+    def _responses(self, base: Tensor, neurons: Neurons) -> Float[Tensor, "line memory patch"]:
+        lines, patches, d_model = neurons.key.shape
+        found = (base @ neurons.key.reshape(-1, d_model).T).reshape(len(base), lines, patches).transpose(0, 1)
+        past, _ = self._past
+        if past.shape[1]:
+            found = torch.cat([found, torch.bmm(past, neurons.key.mT)], 1)
+        return found + neurons.bias[:, None]
+
+    def _at(self, base: Tensor, neurons: Neurons, index: Tensor) -> Float[Tensor, "line kept"]:
+        """Return the responses at some places of the flattened (memory, patch) pairs."""
+        patches = neurons.key.shape[1]
+        place, patch = index // patches, index % patches
+        rows = base[place.clamp(max=len(base) - 1)]
+        past, _ = self._past
+        if past.shape[1]:
+            own = (place - len(base)).clamp(min=0)[..., None].expand(-1, -1, past.shape[2])
+            rows = torch.where((place < len(base))[..., None], rows, past.gather(1, own))
+        key = neurons.key.gather(1, patch[..., None].expand(-1, -1, rows.shape[2]))
+        return (rows * key).sum(-1) + neurons.bias.gather(1, patch)
+
+    def _exists(self, base: Tensor, neurons: Neurons) -> Bool[Tensor, "line memory patch"]:
+        _, known = self._past
+        everywhere = known.new_ones(len(known), len(base))
+        return torch.cat([everywhere, known], 1)[..., None] & neurons.present[:, None]
+
+    def _complete(self, neurons: Neurons) -> bool:
+        return self._all_known and bool(neurons.present.all())
+
+    @cached_property
+    def _all_known(self) -> bool:
+        return bool(self._past[1].all())
+
+    @cached_property
+    def _past(self) -> tuple[Tensor, Tensor]:
+        """The lines' earlier mistakes, padded, and which of them there are."""
+        most = max(map(len, self.mended))
         past = self.train.new_zeros(len(self.mended), most, self.train.shape[1])
         for line, own in enumerate(self.mended):
             past[line, : len(own)] = own
