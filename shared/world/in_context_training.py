@@ -127,8 +127,8 @@ RECIPES = {
         matching_block=3,
     ),
     "small": ContextRecipe(
-        steps=1600,
-        stages=(Stage(0.35, (24,), 0.0, 0.2), Stage(0.7, (128, 128, 448), 0.25), Stage(1.0, (448,), 0.25)),
+        steps=2300,
+        stages=(Stage(0.33, (24,), 0.0, 0.2), Stage(0.7, (128, 128, 448), 0.25), Stage(1.0, (448,), 0.25)),
         positions=448,
         matching_block=4,
     ),
