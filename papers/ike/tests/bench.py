@@ -17,7 +17,7 @@ from shared.tokens import encode, target_ids
 from tests.bench import Comparison, Setup
 
 RECORDS, QUERIES, K = 20_000, 2000, 32
-DEMONSTRATIONS = 8
+DEMONSTRATIONS = 12
 POSITIONS = 512
 
 
@@ -70,7 +70,7 @@ def comparisons(setup: Setup) -> Iterator[Comparison]:
     """Yield IKE's comparisons: the 26 sequences of one record, and the retrieval."""
     case, *pool = setup.cases
     lm = longer(setup.lm, POSITIONS)
-    editor = IkeEditor(pool, k=min(DEMONSTRATIONS, len(pool) // 2), overflow="truncate")
+    editor = IkeEditor(pool, k=min(DEMONSTRATIONS, len(pool) - 1), overflow="truncate")
     context = editor.edit(lm, [case.request]).context
     asked = [probe.prompt for probe in counterfact_probes(case)]
     objects = [target_ids(lm, case.request.target_new), target_ids(lm, case.request.target_true)]
