@@ -60,7 +60,7 @@ def replace(modules: Iterable[nn.Module], change: Callable[[int, Tensor], Tensor
 
 @contextmanager
 def replace_inputs(modules: Iterable[nn.Module], change: Callable[[int, Tensor], Tensor]) -> Iterator[None]:
-    """Replace the first input of each module by `change(index, input)` inside the context, as `replace` does outputs."""
+    """Replace the first input of each module by `change(index, input)`, as `replace` does with outputs."""
 
     def hook_for(index: int) -> Callable:
         def hook(_module: nn.Module, args: tuple) -> tuple:
