@@ -7,6 +7,7 @@ import pytest
 
 from shared import edit_cases, measure, sample_contexts
 from shared.probes import read_rows
+from shared.tests.records import counterfact_record
 from shared.tests.tiny import tiny_lm
 from shared.world.factbook import Fact, FactBook, Form, Relation
 
@@ -17,23 +18,6 @@ VARIANTS = {
 }
 
 
-def record(case_id, subject, new, true):
-    return {
-        "case_id": case_id,
-        "requested_rewrite": {
-            "prompt": "The mother tongue of {} is",
-            "subject": subject,
-            "relation_id": "P103",
-            "target_new": {"str": new, "id": f"Q{new}"},
-            "target_true": {"str": true, "id": f"Q{true}"},
-        },
-        "paraphrase_prompts": [f"{subject} speaks"],
-        "neighborhood_prompts": ["Anna Bell is a native speaker of", "The mother tongue of Bo Kant is"],
-        "attribute_prompts": [],
-        "generation_prompts": [f"{subject} is"],
-    }
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluate")
@@ -41,7 +25,7 @@ def files(tmp_path_factory):
     lm.model.save_pretrained(folder / "model")
     lm.tokenizer.save_pretrained(folder / "model")
     names = ["Danielle Darrieux", "Anna", "Bo Kant", "Space Needle", "Mei"]
-    cases = [record(n, name, "English", "French") for n, name in enumerate(names)]
+    cases = [counterfact_record(n, name, "English", "French") for n, name in enumerate(names)]
     (folder / "cases.json").write_text(json.dumps(cases))
     (folder / "variants.json").write_text(json.dumps(VARIANTS))
     forms = [Form(text="{} works as a", kind="subject_first")]
