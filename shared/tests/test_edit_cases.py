@@ -129,7 +129,7 @@ def test_bad_input_ends_with_a_message_and_no_file(files, caplog, more, message)
 
 
 def test_a_subject_without_facts_is_named(files, caplog, tmp_path):
-    (tmp_path / "cases.json").write_text(json.dumps([record(0, "Nobody", "English", "French")]))
+    (tmp_path / "cases.json").write_text(json.dumps([counterfact_record(0, "Nobody", "English", "French")]))
     with pytest.raises(SystemExit):
         run(files, "never.jsonl", "--cases", tmp_path / "cases.json")
     assert "subject 'Nobody' is not in the fact book 'tiny'" in caplog.text
