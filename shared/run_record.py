@@ -57,16 +57,18 @@ def versions() -> dict[str, str]:
 
 
 def git_commit(root: str | Path = REPOSITORY) -> str | None:
-    """Return the checkout's commit, with "+changes" where tracked files differ from it, or None outside of git."""
+    """Return the checkout's commit, with "+changes" where tracked files but figures/ differ from it, or None outside of git."""
 
     def git(*words: str) -> str:
         return subprocess.run(
             ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
         ).stdout.strip()
 
+    # A run writes its figures beside those that the commit holds.
+    ours = ["--", ".", ":(exclude)figures"]
     try:
         commit = git("rev-parse", "HEAD")
-        return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+        return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no", *ours) else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -1,4 +1,5 @@
 import json
+import subprocess
 import time
 
 import pytest
@@ -19,6 +20,20 @@ def test_a_record_says_what_ran_where_and_at_what_cost():
 
 def test_no_commit_outside_of_a_checkout(tmp_path):
     assert run_record.git_commit(tmp_path) is None
+
+
+def test_figures_that_a_run_writes_are_no_changes(tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name in ("figures/table.md", "code.py"):
+        (tmp_path / name).write_text("1")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    clean = run_record.git_commit(tmp_path)
+    (tmp_path / "figures/table.md").write_text("2")
+    assert run_record.git_commit(tmp_path) == clean
+    (tmp_path / "code.py").write_text("2")
+    assert run_record.git_commit(tmp_path) == f"{clean}+changes"
 
 
 def test_job_costs_count_each_job_once(tmp_path):
