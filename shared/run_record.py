@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit(root: str | Path = REPOSITORY) -> str | None:
-    """Return the checkout's commit, "+changes" added where tracked files outside figures/ differ, or None without git."""
+    """Return the checkout's commit, "+changes" added where files outside figures/ differ, or None without git."""
 
     def git(*words: str) -> str:
         return subprocess.run(
