@@ -73,10 +73,31 @@ class RunPlan:
             options.append(f"--facts {input.book}")
         return " ".join(options)
 
-    def variants(self, wildcards: Any) -> str:
-        """Return a run's variants, every setting filled in, as JSON."""
+    def variants(self, wildcards: Any, input: Any = None) -> str:  # noqa: A002
+        """Return a run's variants, every setting and every trained editor's file filled in, as JSON.
+
+        A variant with `trained: <name>` reads the editor that the model's own `trained: <name>` names as
+        <paper>/<study>/<variant>; where the model has none, the variant is left out.
+        """
         found = resolved_variants(self._config, wildcards.model, wildcards.run, paper=self.paper)
+        known = self._trained_editors(wildcards.model)
+        for name, own in list(found.items()):
+            if "trained" not in own:
+                continue
+            place = known.get(own.pop("trained"))
+            if place is None:
+                del found[name]
+            else:
+                paper, study, variant = place.split("/")
+                own["file"] = f"{input[f'trained_{paper}_{study}']}/{variant}.safetensors"
         return json.dumps(found, sort_keys=True)
+
+    def has_trained(self, model: str) -> bool:
+        """Return whether a model has editors that some room's study trains."""
+        return bool(self._trained_editors(model))
+
+    def _trained_editors(self, model: str) -> Mapping[str, str]:
+        return self._config["models"].get(model, {}).get("trained", {})
 
     def contexts_of_run(self, wildcards: Any) -> list[str]:
         """Return the names of the context lists that a run's variants use."""
@@ -105,8 +126,15 @@ class RunPlan:
         return f"<results>/data/{self.dataset(wildcards)}.json"
 
     def edit_inputs(self, wildcards: Any) -> dict[str, Any]:
-        """Return the further files that a run reads, by input name: the fact book, and what a paper's plan adds."""
-        return self.other_facts(wildcards)
+        """Return the further files that a run reads, by input name: fact book, folders of trained editors.
+
+        A paper's plan may add others.
+        """
+        wanted = {own.get("trained") for own in self._run(wildcards)["variants"].values()}
+        known = self._trained_editors(wildcards.model)
+        studies = [place.split("/")[:2] for name, place in known.items() if name in wanted]
+        folders = {f"trained_{paper}_{study}": f"<results>/{paper}/studies/{study}/editors" for paper, study in studies}
+        return self.other_facts(wildcards) | folders
 
     def other_facts(self, wildcards: Any) -> dict[str, str]:
         """Return the fact book, where a run asks for other facts and the data have one."""

@@ -84,7 +84,7 @@ class Plan(RunPlan):
 
     def variants(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
         """Return a run's variants, every setting and file filled in, as JSON."""
-        found = json.loads(super().variants(wildcards))
+        found = json.loads(super().variants(wildcards, input))
         sets = self._config["models"][wildcards.model]["layer_sets"]
         for name, own in found.items():
             if "layer_set" in own:

@@ -122,3 +122,19 @@ def test_models_and_bounds():
         "exact": False,
         "scale": "laptop",
     }
+
+
+def test_trained_editors_come_from_the_rooms_that_a_model_names():
+    variants = {"rome": {"editor": "rome"}, "mend_cf": {"editor": "mend", "trained": "mend_cf"}}
+    runs = {"joint": CONFIG["runs"]["joint"] | {"variants": variants}}
+    editors = CONFIG["editors"] | {"mend": {}}
+    big = CONFIG["models"]["big"] | {"trained": {"mend_cf": "mend/counterfact/best", "ke": "mend/texts/ke"}}
+    made = plan(runs=runs, editors=editors, models=CONFIG["models"] | {"big": big})
+    assert made.edit_inputs(JOINT) == {"trained_mend_counterfact": "<results>/mend/studies/counterfact/editors"}
+    found = json.loads(made.variants(JOINT, {"trained_mend_counterfact": "here"}))
+    assert found["mend_cf"] == {"editor": "mend", "file": "here/best.safetensors"}
+    assert made.has_trained("big") and not made.has_trained("little")
+    # A model without such an editor goes without the row.
+    without = SimpleNamespace(model="little", run="joint")
+    assert list(json.loads(made.variants(without, {}))) == ["rome"]
+    assert made.edit_inputs(without) == {}
