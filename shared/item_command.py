@@ -103,6 +103,16 @@ def figure_main(make: Callable[[Request], Drawing], description: str, arguments:
     _write_figure(make(_request(chosen)), chosen)
 
 
+def write_item(made: Table | Listing | Drawing, folder: Path, name: str) -> None:
+    """Write an item's files into a folder: `<name>.csv`, `.md` and `.html`, or `.svg`, `.png` and `.csv`."""
+    endings = {"csv": "csv", "markdown": "md", "page": "html", "svg": "svg", "png": "png"}
+    files = argparse.Namespace(**{option: folder / f"{name}.{ending}" for option, ending in endings.items()})
+    if isinstance(made, Drawing):
+        _write_figure(made, files)
+    else:
+        _write_table(made, files)
+
+
 def _parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--models", nargs="*", default=[], help="our models, one per input file")

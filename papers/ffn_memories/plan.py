@@ -1,4 +1,4 @@
-"""What a run makes of the papers' settings: options of the rules."""
+"""What a run makes of the papers' settings: options of the rules, and what items are made from."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,6 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from shared.plan import PAPER_SCALE
+from shared.reporting import item_sources
+
+# Items of each paper → the rule's input that each is made from.
+GROUPS = {
+    "a": {
+        "table_a1": "patterns",
+        "figure_a2": "patterns",
+        "figure_a3": "mutations",
+        "table_a2": "agreement",
+        "figure_a4": "agreement",
+        "figure_a7": "layers",
+    },
+    "b": {
+        "table_b1": "concepts",
+        "figure_b2": "concepts",
+        "table_b2": "events",
+        "figure_b3": "events",
+        "table_b4": "early_exit",
+        "table_b5": "control",
+    },
+}
 
 
 class Plan:
@@ -44,6 +65,22 @@ class Plan:
             )
 
         return options
+
+    def records(self, *names: str) -> dict[str, str]:
+        """Return files of records by name."""
+        return {name: f"<results>/ffn_memories/{self.model}/{name}.csv" for name in names}
+
+    def items(self, paper: str) -> list[str]:
+        """Return the items of paper `a` or `b`."""
+        return list(GROUPS[paper])
+
+    def sources(self, paper: str) -> Callable[[Any, Any], str]:
+        """Return a function of wildcards and inputs: the files that a paper's items are made from."""
+        return item_sources({item: ([self.model], [name]) for item, name in GROUPS[paper].items()})
+
+    def scripts(self, paper: str) -> list[str]:
+        """Return the modules that make a paper's items."""
+        return ["shared.make_items", *(f"papers.ffn_memories.items.{item}" for item in GROUPS[paper])]
 
     def comparison(self, paper: str) -> str:
         """Return, as JSON, which model of paper `a` or `b` ours stands for, and what the items need to know."""

@@ -1,13 +1,29 @@
-"""What a run makes of the paper's settings: options of the rules, and which items there are."""
+"""What a run makes of the paper's settings: options of the rules, and what items are made from."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from shared.plan import PAPER_SCALE
+from shared.reporting import item_sources
 
-SENTENCE_TABLES, SENTENCE_FIGURES = ["table_3", "table_4"], ["figure_6"]
+FILES = ("patterns", "facts")
+# Items that one job makes → the rule's input that each is made from. Those of LEAD show one model.
+GROUPS = {
+    "neurons": {
+        "table_1": FILES,
+        "table_2": ("neurons",),
+        "figure_3": ("neurons",),
+        "table_changes": ("changes",),
+        "figure_4": ("changes",),
+        "figure_5": ("changes",),
+        "figure_related": ("changes",),
+    },
+    "open_text": {"table_3": ("averages",), "figure_6": ("averages",), "table_4": ("each",)},
+    "rewriting": {"table_5": ("updates",), "table_6": ("erasures",)},
+}
+LEAD = ("table_4", "figure_3", "figure_4", "figure_5", "figure_6", "figure_related")
 
 
 class Plan:
@@ -32,10 +48,24 @@ class Plan:
         """Return files of facts by name: `patterns`, `facts`, `sentences`."""
         return {name: self._config["files"][name] for name in names}
 
-    def items(self, names: Sequence[str]) -> list[str]:
-        """Return the items that can be made: without sentences, those about open text are left out."""
-        dropped = [] if self._config["files"]["sentences"] else [*SENTENCE_TABLES, *SENTENCE_FIGURES]
-        return [name for name in names if name not in dropped]
+    def items(self, group: str) -> list[str]:
+        """Return the items of a group."""
+        return list(GROUPS[group])
+
+    def made(self) -> list[str]:
+        """Return the items of this run: without sentences, those about open text are left out."""
+        left_out = [] if self._config["files"]["sentences"] else GROUPS["open_text"]
+        return [item for items in GROUPS.values() for item in items if item not in left_out]
+
+    def sources(self, group: str) -> Callable[[Any, Any], str]:
+        """Return a function of wildcards and inputs: the files that a group's items are made from."""
+        models = {item: [self.lead] if item in LEAD else self.networks for item in GROUPS[group]}
+        models |= {item: FILES for item, names in GROUPS[group].items() if names == FILES}
+        return item_sources({item: (models[item], names) for item, names in GROUPS[group].items()})
+
+    def scripts(self, group: str) -> list[str]:
+        """Return the modules that make a group's items."""
+        return ["shared.make_items", *(f"papers.kn.items.{item}" for item in GROUPS[group])]
 
     def common(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
         """Return the options that all programs with a model take."""

@@ -55,7 +55,21 @@ def test_the_plan_hands_settings_on():
 
 
 def test_items_without_sentences_are_left_out():
-    items = ["table_2", "table_3", "table_4", "figure_6", "figure_3"]
-    assert planned().items(items) == items
+    about_text = {"table_3", "table_4", "figure_6"}
     files = {"patterns": "p", "facts": "f", "sentences": None}
-    assert planned(files=files).items(items) == ["table_2", "figure_3"]
+    assert about_text < set(planned().made())
+    assert set(planned(files=files).made()) == set(planned().made()) - about_text
+
+
+def test_every_item_with_a_script_is_made_once():
+    scripts = {file.stem for kind in ("table", "figure") for file in (FOLDER / "items").glob(f"{kind}_*.py")}
+    assert sorted(planned().made()) == sorted(scripts)
+
+
+def test_listings_and_figures_show_the_first_model():
+    plan = planned(use=["world-masked", "world-small"])
+    files = {"patterns": "p", "facts": "f", "neurons": ["a", "b"], "changes": ["c", "d"]}
+    made_from = json.loads(plan.sources("neurons")(None, files))
+    assert made_from["table_1"] == {"models": ["patterns", "facts"], "inputs": ["p", "f"]}
+    assert made_from["table_2"] == {"models": ["world-masked", "world-small"], "inputs": ["a", "b"]}
+    assert made_from["figure_4"] == {"models": ["world-masked"], "inputs": ["c"]}
