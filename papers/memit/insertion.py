@@ -93,8 +93,8 @@ class _Requests:
         # Rank of each plain text among the plain ones, which `ahead` returns in order.
         self.plain = torch.searchsorted(plain.unique(), plain)
 
-    def keys(self, layer: int, module: torch.nn.Module) -> Float[Tensor, "request d_key"]:
-        return mean_keys(self.streams.keys(layer, module)[self.places])
+    def keys(self, layer: int, module: torch.nn.Module, *, final: bool) -> Float[Tensor, "request d_key"]:
+        return mean_keys(self.streams.keys(layer, module, final=final)[self.places])
 
     def current(self, layer: int) -> Float[Tensor, "request d_model"]:
         return self.streams.ahead(PLAIN, layer)[self.plain]
@@ -128,7 +128,7 @@ def _updates(
     count = len(hyperparams.layers)
     for place, layer in enumerate(hyperparams.layers):
         module = edited_module(lm, layer, hyperparams.site)
-        keys = requests.keys(layer, module)
+        keys = requests.keys(layer, module, final=layer == hyperparams.z_layer and hyperparams.site == "mlp")
         current = requests.current(hyperparams.z_layer)
         share = (targets.double() - current.double()) / (count - place)
         yield LayerUpdate(layer, lm.arch.name_of(module), keys, current, solve(keys, layer), share)

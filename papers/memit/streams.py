@@ -4,7 +4,8 @@ An edit of layer l is found from the keys that enter its output projection at th
 what all later layers see. Nothing before the edited layers ever changes, and in layer l an MLP's change of weights adds
 `key · Δ` to every position. So each text passes each block once: its residual stream is kept, and corrected when the
 change is known. Texts are cut at the token whose key is wanted, since a causal model's state there depends on nothing
-later; texts that begin alike (the same context in front of many subjects) share the states of that beginning.
+later; texts that begin alike (the same context in front of many subjects) share the states of that beginning. After
+the last edited layer only the wanted tokens' states are left, and its MLP is run at these alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from shared.deltas import Edit, applied
 from shared.fitting import Row, embed_rows
 from shared.forward import KeyValues, embed, run_blocks, token_batches
 from shared.hooks import capture
-from shared.lean import fused_gelu
+from shared.lean import fused_gelu, mlp_only_at
 from shared.models import LM
 
 Text = tuple[int, ...]
@@ -102,15 +103,22 @@ class TextStreams:
         return group
 
     @torch.no_grad()
-    def keys(self, layer: int, module: nn.Module) -> Float[Tensor, "text width"]:
-        """Move on through block `layer` and return what entered `module`, inside it, at each text's last token."""
+    def keys(self, layer: int, module: nn.Module, *, final: bool = False) -> Float[Tensor, "text width"]:
+        """Move on through block `layer` and return what entered `module`, inside it, at each text's last token.
+
+        With `final`, for a module of the MLP, no later block will be asked for: the MLP is run at the last tokens
+        only, and these are all that is left of the streams.
+        """
         while self._layer < layer:
             for group in self._groups.values():
                 self._pass(group)
             self._layer += 1
         found: Tensor | None = None
         for group in self._groups.values():
-            self._pass(group, module)
+            if final:
+                self._finish(group, module)
+            else:
+                self._pass(group, module)
             for part in group.parts:
                 states = part.at_last(part.entered)
                 found = states.new_empty(self._count, states.shape[1]) if found is None else found
@@ -126,17 +134,39 @@ class TextStreams:
                 holder.before, holder.entered = (holder.hidden, seen[""]) if sites else (None, None)
                 holder.hidden = after
 
+    def _finish(self, group: _Group, module: nn.Module) -> None:
+        """Run one block on a group for its last tokens' sake, and drop all other states."""
+        lm, layer = self._lm, self._layer
+        with fused_gelu(lm):
+            cache = None
+            if group.hidden is not None:
+                cache = KeyValues(record=True)
+                with mlp_only_at(lm, layer, torch.zeros(group.hidden.shape[:2], dtype=torch.bool, device=lm.device)):
+                    run_blocks(lm, group.hidden, [layer], cache=cache)
+                group.hidden = None
+            for part in group.parts:
+                wanted = torch.arange(part.hidden.shape[1], device=lm.device) == part.last[:, None]
+                with mlp_only_at(lm, layer, wanted), capture({"": module}, inputs=True) as seen:
+                    after = self._part(part, [layer], cache)
+                part.hidden, part.entered = part.at_last(after)[:, None], seen[""][:, None]
+                part.last = torch.zeros_like(part.last)
+
+    def _part(self, part: _Part, layers: Sequence[int], cache: KeyValues | None) -> Tensor:
+        """Return a part's residual stream after `layers`, behind the stored keys and values of its beginning."""
+        start = 0 if cache is None else cache.get_seq_length(layers[0])
+        positions = torch.arange(part.hidden.shape[1], device=self._lm.device)[None] + start
+        stored = None if cache is None else cache.select(torch.zeros_like(part.rows))
+        return run_blocks(self._lm, part.hidden, layers, positions=positions, cache=stored)
+
     def _run(self, group: _Group, layers: Sequence[int]) -> Iterator[tuple[_Group | _Part, Tensor]]:
         """Yield each part of a group, its common beginning first, with its residual stream after `layers`."""
-        cache, start = None, 0
+        cache = None
         with fused_gelu(self._lm):
             if group.hidden is not None:
-                cache, start = KeyValues(record=True), group.hidden.shape[1]
+                cache = KeyValues(record=True)
                 yield group, run_blocks(self._lm, group.hidden, layers, cache=cache)
             for part in group.parts:
-                positions = torch.arange(part.hidden.shape[1], device=self._lm.device)[None] + start
-                stored = None if cache is None else cache.select(torch.zeros_like(part.rows))
-                yield part, run_blocks(self._lm, part.hidden, layers, positions=positions, cache=stored)
+                yield part, self._part(part, layers, cache)
 
     @torch.no_grad()
     def ahead(self, label: int, layer: int) -> Float[Tensor, "text d_model"]:
