@@ -9,26 +9,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.errors import ConfigError
-from shared.plan import RunPlan
-
-NOT_SETTINGS = ("editor", "training", "edits", "weights")
+from shared.plan import PAPER_SCALE
 
 
-class StudyPlan(RunPlan):
-    """A paper's studies, and its runs on cases that read trained editors (`trained: <study>/<variant>`).
+class StudyPlan:
+    """A paper's studies in one run of the workflow.
 
     Args:
         paper: the paper's folder.
         config: settings of the paper with the run's own under `run`.
-        methods: modules in which editors of cases register themselves.
         learned: modules in which learned and direct methods register themselves.
 
     Attributes:
         studies: those that this run makes.
+        gpus: GPUs of each job that uses a model.
+        device: options that every program with a model gets.
     """
 
-    def __init__(self, paper: str, config: Mapping[str, Any], methods: Sequence[str], learned: Sequence[str]):
-        super().__init__(paper, config, methods)
+    def __init__(self, paper: str, config: Mapping[str, Any], learned: Sequence[str]):
+        self.paper, self._config = paper, config
+        self.gpus = config["run"]["gpus"]
+        self.device = f"--device {config['run']['device']}"
         self.learned = list(learned)
         self.studies: list[str] = list(config["items"]["studies"])
         unknown = sorted(set(self.studies) - set(config["studies"]))
@@ -109,12 +110,6 @@ class StudyPlan(RunPlan):
             )
         return self._config["models"][task["model"]]
 
-    def continuation_options(self, wildcards: Any) -> str:
-        """Return the options that say how continuations are sampled."""
-        own = self._config["continuations"]
-        first = own["train"] if wildcards.part == "train" else own["validation"]
-        return f"--tokens {own['tokens']} --top-k {own['top_k']} --first {first} --seed {self._config['run']['seed']}"
-
     def summaries(self, studies: Sequence[str]) -> list[str]:
         """Return the summaries of those of the studies that this run makes."""
         return [f"<results>/{self.paper}/studies/{study}/summary.csv" for study in studies if study in self.studies]
@@ -125,7 +120,7 @@ class StudyPlan(RunPlan):
         tasks = [self.task_of(study) for study in made]
         stands_for = {task["model"]: self._model(task)["stands_for"] for task in tasks}
         scale = self._config["run"]["scale"]
-        exact = scale == "paper" and all(model == paper for model, paper in stands_for.items())
+        exact = scale == PAPER_SCALE and all(model == paper for model, paper in stands_for.items())
         described = {
             "studies": made,
             "datasets": [task["dataset"] for task in tasks],
@@ -138,32 +133,6 @@ class StudyPlan(RunPlan):
     def study_models(self, studies: Sequence[str]) -> list[str]:
         """Return the base model of each of those studies that this run makes."""
         return [self.task_of(study)["model"] for study in studies if study in self.studies]
-
-    # Runs on cases: wildcards `model` and `run`.
-
-    def contexts_of_run(self, wildcards: Any) -> list[str]:
-        """Return no context lists: trained editors use none."""
-        return []
-
-    def available(self, run: str) -> dict[str, Mapping[str, Any]]:
-        """Return the variants of a run whose editors this run trains."""
-        variants = self._config["runs"][run]["variants"]
-        return {name: own for name, own in variants.items() if own["trained"].split("/")[0] in self.studies}
-
-    def edit_inputs(self, wildcards: Any) -> dict[str, Any]:
-        """Return the further files of a run: the folders of the trained editors that its variants read."""
-        studies = dict.fromkeys(own["trained"].split("/")[0] for own in self.available(wildcards.run).values())
-        files = {f"trained_{study}": f"<results>/{self.paper}/studies/{study}/editors" for study in studies}
-        return super().edit_inputs(wildcards) | files
-
-    def variants(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
-        """Return a run's variants with the files of their trained editors, as JSON."""
-        found = {}
-        for name, own in self.available(wildcards.run).items():
-            study, variant = own["trained"].split("/")
-            folder = input[f"trained_{study}"]
-            found[name] = {"editor": own["editor"], "file": f"{folder}/{variant}.safetensors"}
-        return json.dumps(found, sort_keys=True)
 
 
 def module_names(weights: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,7 +1,7 @@
 # Training and testing of learned editors, for every paper that has some. A paper's Snakefile includes this file after
 # it has set
 #   pathvars: paper="<paper>"
-#   PLAN = StudyPlan("<paper>", config, [modules of editors of cases], [modules of learned methods])
+#   PLAN = StudyPlan("<paper>", config, [modules of learned methods])
 # (`shared/study_plan.py`). Made here, under <results>/<paper>/studies/{study}/: editors/ (a trained editor per variant
 # and the history of its training), rows.jsonl (one line per question) and summary.csv (means with intervals). Checkpoints
 # stand beside them, outside of any rule's outputs: a run that was killed goes on from the last one.
@@ -9,7 +9,6 @@
 
 wildcard_constraints:
     study="|".join(config["studies"]),
-    part="train|validation",
 
 
 rule train_editors:

@@ -17,4 +17,4 @@ class Plan(StudyPlan):
     """
 
     def __init__(self, config: Mapping[str, Any]):
-        super().__init__("knowledge_editor", config, ["papers.knowledge_editor.editor"], LEARNED)
+        super().__init__("knowledge_editor", config, LEARNED)

@@ -3,7 +3,8 @@
     python -m papers.mend.continuations --model results/models/world-small \\
         --passages results/data/passages_train.txt --out continuations.json
 
-The file has the keys of the authors': `n_tokens`, `original` (the beginnings) and `completions` (what follows them).
+Several files of passages make as many files of continuations. They have the keys of the authors': `n_tokens`,
+`original` (the beginnings) and `completions` (what follows them).
 """
 
 import argparse
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared import runtime
-from shared.errors import DataError, reported
+from shared.errors import ConfigError, DataError, reported
 from shared.generation import generate
 from shared.models import LM, load_lm
 from shared.records import write_json
@@ -54,20 +55,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m papers.mend.continuations", description=__doc__.split("\n")[0])
     parser.add_argument("--model", required=True, help="folder or hub id of a decoder")
-    parser.add_argument("--passages", type=Path, required=True, help="text with one passage per line")
-    parser.add_argument("--first", type=int, help="only the first N passages (default: all)")
+    parser.add_argument("--passages", type=Path, nargs="+", required=True, help="texts with one passage per line")
+    parser.add_argument("--first", type=int, nargs="+", help="only the first N passages of each (default: all)")
     parser.add_argument("--tokens", type=int, default=10, help="sampled tokens (default: 10)")
     parser.add_argument("--top-k", type=int, default=50, help="tokens sampled from (default: 50)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, nargs="+", required=True, help="a file for each of --passages")
     options = parser.parse_args(arguments)
+    counts = options.first or [None] * len(options.passages)
+    if not len(counts) == len(options.passages) == len(options.out):
+        raise ConfigError(
+            f"{len(options.passages)} files of passages, {len(counts)} counts and {len(options.out)} files to write; "
+            "give as many of each"
+        )
     lm = load_lm(options.model, device=runtime.start(options.threads, options.device))
-    passages = options.passages.read_text(encoding="utf-8").splitlines()[: options.first]
-    made = sample_continuations(lm, passages, n_tokens=options.tokens, top_k=options.top_k, seed=options.seed)
-    write_json(options.out, made)
-    log.info("%d continuations written to %s", len(made["original"]), options.out)
+    for source, first, out in zip(options.passages, counts, options.out, strict=True):
+        passages = source.read_text(encoding="utf-8").splitlines()[:first]
+        made = sample_continuations(lm, passages, n_tokens=options.tokens, top_k=options.top_k, seed=options.seed)
+        write_json(out, made)
+        log.info("%d continuations written to %s", len(made["original"]), out)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
 """What this run makes of the paper's settings: the parameters of every rule beyond those of all learned editors."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.plan import PAPER_SCALE
 from shared.study_plan import StudyPlan
 
-METHODS = ["papers.mend.editor", "papers.knowledge_editor.editor"]
 LEARNED = [
     *["papers.mend.method", "papers.mend.enn", "papers.mend.tuning", "papers.mend.cache"],
     "papers.knowledge_editor.method",
@@ -32,7 +29,13 @@ class Plan(StudyPlan):
     """
 
     def __init__(self, config: Mapping[str, Any]):
-        super().__init__("mend", config, METHODS, LEARNED)
+        super().__init__("mend", config, LEARNED)
+
+    def continuations(self) -> str:
+        """Return the options that say how continuations are sampled."""
+        own = self._config["continuations"]
+        sampled = f"--tokens {own['tokens']} --top-k {own['top_k']} --seed {self._config['run']['seed']}"
+        return f"--first {own['train']} {own['validation']} {sampled} {self.device}"
 
     def shows_edits(self) -> bool:
         """Return whether this run trains the editor whose edits are shown in words."""
@@ -55,17 +58,6 @@ class Plan(StudyPlan):
         """Return the file of questions that the editor has not seen."""
         return f"<results>/data/{self._config['tasks']['questions']['files'][1]}"
 
-    def case_summaries(self, run: str) -> list[str]:
-        """Return the summary of a run on cases, if this run trains an editor that it reads."""
-        return [f"<results>/{self.paper}/{self.lead}/{run}/summary.csv"] if self.available(run) else []
-
     def figures(self) -> list[str]:
         """Return the figures that this run has numbers for."""
         return ["figure_batches"] if self.summaries(STUDIES["figure_batches"]) else []
-
-    def case_comparison(self) -> str:
-        """Return, as JSON, which models of the ROME paper ours stand for."""
-        scale, stands_for = self._config["run"]["scale"], self._config["cases_stand_for"].get(self.lead, "")
-        known = {self.lead: stands_for} if stands_for else {}
-        exact = scale == PAPER_SCALE and stands_for == self.lead
-        return json.dumps({"stands_for": known, "exact": exact, "scale": scale})

@@ -8,8 +8,6 @@ TABLES = [
     "table_6",
     "table_9",
     "table_11",
-    "table_rome",
-    "table_rome_zsre",
 ]
 TABLE = (
     "python -m papers.mend.items.{params.item} --models {params.models} --inputs {input.records}"
@@ -173,44 +171,6 @@ use rule table_1 as table_11 with:
         models=PLAN.study_models(STUDIES["table_11"]),
         settings=PLAN.study_settings(STUDIES["table_11"]),
         code=code_digest("papers.mend.items.table_11"),
-
-
-use rule table_1 as table_rome with:
-    input:
-        reported="papers/mend/reported.csv",
-        records=PLAN.case_summaries("counterfact"),
-    output:
-        csv="<figures>/mend/table_rome.csv",
-        markdown="<figures>/mend/table_rome.md",
-        page=report("<figures>/mend/table_rome.html", **report_item("MEND", "table_rome")),
-    log:
-        "<logs>/mend/table_rome.log",
-    benchmark:
-        "<benchmarks>/mend/table_rome.jsonl"
-    params:
-        item="table_rome",
-        models=[PLAN.lead] * len(PLAN.case_summaries("counterfact")),
-        settings=PLAN.case_comparison(),
-        code=code_digest("papers.mend.items.table_rome"),
-
-
-use rule table_1 as table_rome_zsre with:
-    input:
-        reported="papers/mend/reported.csv",
-        records=PLAN.case_summaries("zsre"),
-    output:
-        csv="<figures>/mend/table_rome_zsre.csv",
-        markdown="<figures>/mend/table_rome_zsre.md",
-        page=report("<figures>/mend/table_rome_zsre.html", **report_item("MEND", "table_rome_zsre")),
-    log:
-        "<logs>/mend/table_rome_zsre.log",
-    benchmark:
-        "<benchmarks>/mend/table_rome_zsre.jsonl"
-    params:
-        item="table_rome_zsre",
-        models=[PLAN.lead] * len(PLAN.case_summaries("zsre")),
-        settings=PLAN.case_comparison(),
-        code=code_digest("papers.mend.items.table_rome_zsre"),
 
 
 rule figure_batches:

@@ -100,8 +100,7 @@ def test_settings_fit_their_schema_and_every_study_is_complete():
             assert ("training" in variant) == (variant["editor"] in CONFIG["trained_editors"])
         assert json.loads(plan.modules(Wildcards(study=study)))
         assert " ".join(LEARNED) in plan.study_options(Wildcards(study=study))
-    known = set(CONFIG["studies"]) | {"generation_large"}
-    assert {study for studies in STUDIES.values() for study in studies} <= known
+    assert {study for studies in STUDIES.values() for study in studies} <= set(CONFIG["studies"])
 
 
 def test_settings_are_merged_from_paper_to_variant():
@@ -115,17 +114,11 @@ def test_settings_are_merged_from_paper_to_variant():
         Plan(CONFIG | {"items": CONFIG["items"] | {"studies": ["nothing"]}})
 
 
-def test_runs_read_the_editors_that_this_run_trains():
+def test_a_run_draws_and_shows_what_it_trains():
     few = Plan(CONFIG | {"items": CONFIG["items"] | {"studies": ["counterfact"]}})
-    wildcards = Wildcards(model="world-small", run="counterfact")
-    assert few.edit_inputs(wildcards) == {"trained_counterfact": "<results>/mend/studies/counterfact/editors"}
-    variants = json.loads(few.variants(wildcards, {"trained_counterfact": "folder"}))
-    assert variants == {
-        "ke_cf": {"editor": "ke", "file": "folder/ke.safetensors"},
-        "mend_cf": {"editor": "mend", "file": "folder/mend.safetensors"},
-    }
-    assert few.case_summaries("zsre") == []
-    assert few.figures() == []
+    assert (few.figures(), few.shown_inputs(), few.summaries(STUDIES["table_4"])) == ([], [], [])
+    assert Plan(CONFIG).figures() == ["figure_batches"]
+    assert "--first 600 200" in few.continuations()
 
 
 def test_patterns_name_every_layer():
