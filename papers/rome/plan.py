@@ -9,7 +9,8 @@ from typing import Any
 
 from shared.plan import RunPlan
 
-METHODS = ["papers.rome.editor", "papers.rome.baselines"]
+LEARNED = ["papers.mend.editor", "papers.knowledge_editor.editor"]
+METHODS = ["papers.rome.editor", "papers.rome.baselines", *LEARNED]
 
 
 class Plan(RunPlan):
@@ -62,6 +63,16 @@ class Plan(RunPlan):
         return self._capped(common["variants"][trace]["facts"] or common["facts"])
 
     # Items.
+
+    def results(self, run: str, learned: str) -> list[tuple[str, str]]:
+        """Return model and summary of what stands in a table of the main models.
+
+        Trained editors, where a model has some, are tested on fewer cases. Of the unedited model a table keeps the last
+        numbers that it is given, those of all cases.
+        """
+        fewer = [(model, learned) for model in self.main if self.has_trained(model)]
+        runs = [*fewer, *((model, run) for model in self.main)]
+        return [(model, f"<results>/rome/{model}/{name}/summary.csv") for model, name in runs]
 
     def shown(self, item: str) -> str:
         """Return, as JSON, the facts or cases that an item shows."""

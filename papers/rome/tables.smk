@@ -20,7 +20,7 @@ TABLE = (
 rule table_1:
     input:
         reported="papers/rome/reported.csv",
-        records=collect("<results>/rome/{model}/zsre/summary.csv", model=PLAN.main),
+        records=[path for _, path in PLAN.results("zsre", "learned_zsre")],
     output:
         csv="<figures>/rome/table_1.csv",
         markdown="<figures>/rome/table_1.md",
@@ -34,7 +34,7 @@ rule table_1:
         "../../envs/environment.yaml"
     params:
         item="table_1",
-        models=PLAN.main,
+        models=[model for model, _ in PLAN.results("zsre", "learned_zsre")],
         settings=PLAN.comparison(PLAN.main),
         n=PLAN.cases("zsre"),
         code=code_digest("papers.rome.items.table_1"),
@@ -64,7 +64,7 @@ use rule table_1 as table_2 with:
 use rule table_1 as table_4 with:
     input:
         reported="papers/rome/reported.csv",
-        records=collect("<results>/rome/{model}/counterfact/summary.csv", model=PLAN.main),
+        records=[path for _, path in PLAN.results("counterfact", "learned")],
     output:
         csv="<figures>/rome/table_4.csv",
         markdown="<figures>/rome/table_4.md",
@@ -75,7 +75,7 @@ use rule table_1 as table_4 with:
         "<benchmarks>/rome/table_4.jsonl"
     params:
         item="table_4",
-        models=PLAN.main,
+        models=[model for model, _ in PLAN.results("counterfact", "learned")],
         settings=PLAN.comparison(PLAN.main),
         n=PLAN.cases("counterfact"),
         code=code_digest("papers.rome.items.table_4"),

@@ -108,3 +108,18 @@ def test_variants_carry_every_setting(config):
     assert variants["default"]["lr"] == 0.5
     with pytest.raises(ConfigError, match="model 'gpt5' has no settings"):
         plan.variants(SimpleNamespace(run="prefixes", model="gpt5"))
+
+
+def test_trained_editors_are_tested_where_a_model_has_some(config):
+    plan = Plan({**config, "run": RUN})
+    everything = ("world-large", "<results>/rome/world-large/counterfact/summary.csv")
+    assert plan.results("counterfact", "learned")[-1] == everything
+    learned = copy.deepcopy(config)
+    learned["models"]["world-large"]["trained"] = {"mend_cf": "mend/counterfact/mend"}
+    some = Plan({**learned, "run": RUN})
+    fewer = ("world-large", "<results>/rome/world-large/learned/summary.csv")
+    assert some.results("counterfact", "learned") == [fewer, everything]
+    wildcards = SimpleNamespace(run="learned", model="world-large")
+    assert list(some.edit_inputs(wildcards)) == ["book", "trained_mend_counterfact"]
+    made = json.loads(some.variants(wildcards, {"trained_mend_counterfact": "there"}))
+    assert made == {"mend_cf": {"editor": "mend", "file": "there/mend.safetensors"}}
