@@ -11,7 +11,7 @@ from typing import Any
 from shared.plan import RunPlan
 from shared.runs import batch_size
 
-METHODS = ["papers.memit.editor", "papers.memit.baselines", "papers.rome.editor"]
+METHODS = ["papers.memit.editor", "papers.memit.baselines", "papers.rome.editor", "papers.mend.editor"]
 TIMED_SEARCH = "main"
 
 
@@ -111,9 +111,7 @@ class Plan(RunPlan):
     def _shards(self, model: str, search: str, kind: str) -> list[str]:
         """Return the files of one kind that the shards of a search write."""
         count = self._config["search_shards"]
-        return [
-            f"<results>/memit/{model}/targets/{search}/{shard}-of-{count}.{kind}" for shard in range(1, count + 1)
-        ]
+        return [f"<results>/memit/{model}/targets/{search}/{shard}-of-{count}.{kind}" for shard in range(1, count + 1)]
 
     # Searches for z: wildcards `model` and `search`.
 
