@@ -93,7 +93,7 @@ def random_values(layers: int, width: int, count: int, seed: int) -> list[tuple[
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m papers.ffn_memories.concepts", description=__doc__.split("\n")[0])
-    add_corpus(parser)
+    add_corpus(parser, needs_facts=True)
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     options = parser.parse_args(arguments)
     lm, book, _, _ = open_corpus(options)

@@ -100,11 +100,10 @@ def prompts_for(lm: LM, book: FactBook, unwanted: str, count: int, seed: int) ->
     Raises:
         ConfigError: no fact of the world has such an object.
     """
-    facts = [fact for fact in book.facts if book.entity[fact.object_id].type == unwanted]
+    types = {entity.id: entity.type for entity in book.entities}
+    facts = [fact for fact in book.facts if types.get(fact.object_id) == unwanted]
     if not facts:
-        raise ConfigError(
-            f"no fact has an object of type {unwanted!r}; types are {sorted({e.type for e in book.entities})}"
-        )
+        raise ConfigError(f"no fact has an object of type {unwanted!r}; types are {sorted(set(types.values()))}")
     rng = np.random.default_rng(seed_for("ffn_memories", "control", seed))
     found = []
     for at in rng.choice(len(facts), min(count, len(facts)), replace=False):
@@ -151,7 +150,7 @@ def controlled(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m papers.ffn_memories.control", description=__doc__.split("\n")[0])
-    add_corpus(parser)
+    add_corpus(parser, needs_facts=True)
     parser.add_argument("--concepts", type=Path, required=True, help="written by papers.ffn_memories.concepts")
     parser.add_argument("--unwanted", required=True, help="type of entity that prompts call for")
     parser.add_argument("--wanted", required=True, help="type of entity whose values are switched on")

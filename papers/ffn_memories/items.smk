@@ -2,7 +2,7 @@
 # its page (.html); a figure (.svg, .png) and the numbers that it shows (.csv).
 rule make_items_of_2021:
     input:
-        **PLAN.records("patterns", "mutations", "agreement", "layers"),
+        **PLAN.records("a"),
         reported="papers/ffn_memories/reported.csv",
     output:
         **item_files(report, "<figures>/ffn_memories", "FFN memories", PLAN.items("a")),
@@ -25,7 +25,7 @@ rule make_items_of_2021:
 
 use rule make_items_of_2021 as make_items_of_2022 with:
     input:
-        **PLAN.records("concepts", "events", "early_exit", "control"),
+        **PLAN.records("b"),
         reported="papers/ffn_memories/reported.csv",
     output:
         **item_files(report, "<figures>/ffn_memories", "FFN memories", PLAN.items("b")),

@@ -8,6 +8,9 @@ from typing import Any
 from shared.plan import PAPER_SCALE
 from shared.reporting import item_sources
 
+# Records whose classes of words come from the facts that the corpus states.
+NEED_FACTS = ("concepts", "control")
+EARLY_EXIT = "early_exit"
 # Items of each paper → the rule's input that each is made from.
 GROUPS = {
     "a": {
@@ -23,7 +26,7 @@ GROUPS = {
         "figure_b2": "concepts",
         "table_b2": "events",
         "figure_b3": "events",
-        "table_b4": "early_exit",
+        "table_b4": EARLY_EXIT,
         "table_b5": "control",
     },
 }
@@ -35,6 +38,7 @@ class Plan:
     Attributes:
         model: the model that is run.
         gpus: GPUs of each job that uses it.
+        has_facts: whether the corpus comes with a book of its facts, which classes of words are read from.
         keys, exits, control: options of the programs of these names.
     """
 
@@ -42,10 +46,12 @@ class Plan:
         self._config = config
         self.model: str = config["use"]
         self.gpus = config["run"]["gpus"]
+        self.has_facts: bool = config["facts"]
         keys, exits, control = (config[name] for name in ("keys", "early_exit", "control"))
         self.keys = f"--top {keys['top']} --annotated-keys {keys['annotated']} --mutated-keys {keys['mutated']}"
-        self.exits = f"--clusters {exits['clusters']} --test-share {exits['test_share']}"
-        self.exits += f" --projection {config['projection']} --device {config['run']['device']}"
+        self.exits = f"--projection {config['projection']} --device {config['run']['device']}"
+        if exits:
+            self.exits += f" --clusters {exits['clusters']} --test-share {exits['test_share']}"
         self.control = " ".join(f"--{name} {control[name]}" for name in ("unwanted", "wanted", "values"))
         self.control += f" --coefficients {' '.join(map(str, control['coefficients']))}"
         self.control += f" --prompts {control['prompts']} --length {control['length']}"
@@ -58,7 +64,8 @@ class Plan:
 
         def options(wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
             return (
-                f"--model {Path(input.card).parent} --corpus {input.corpus} --facts {input.facts}"
+                f"--model {Path(input.card).parent} --corpus {input.corpus}"
+                f"{f' --facts {input.facts}' if self.has_facts else ''}"
                 f" --sentences {sizes[part]} --skip {skipped} --projection {self._config['projection']}"
                 f" --max-tokens {self._config['max_tokens']} --seed {run['seed']}"
                 f" --dtype {run['dtype']} --device {run['device']} {more}"
@@ -66,21 +73,31 @@ class Plan:
 
         return options
 
-    def records(self, *names: str) -> dict[str, str]:
-        """Return files of records by name."""
+    def records(self, paper: str) -> dict[str, str]:
+        """Return the files of records that a paper's items are made from, by name."""
+        names = dict.fromkeys(GROUPS[paper][item] for item in self.items(paper))
         return {name: f"<results>/ffn_memories/{self.model}/{name}.csv" for name in names}
 
+    def corpus(self) -> dict[str, str]:
+        """Return the files of the text: the corpus, and the book of its facts where the run has one."""
+        files = {"corpus": "<results>/data/corpus.txt", "facts": "<results>/data/facts.json"}
+        return files if self.has_facts else {"corpus": files["corpus"]}
+
     def items(self, paper: str) -> list[str]:
-        """Return the items of paper `a` or `b`."""
-        return list(GROUPS[paper])
+        """Return the items of paper `a` or `b` that this run makes."""
+        left_out = () if self.has_facts else NEED_FACTS
+        left_out += () if self._config["early_exit"] else (EARLY_EXIT,)
+        return [item for item, name in GROUPS[paper].items() if name not in left_out]
 
     def sources(self, paper: str) -> Callable[[Any, Any], str]:
         """Return a function of wildcards and inputs: the files that a paper's items are made from."""
-        return item_sources({item: ([self.model], [name]) for item, name in GROUPS[paper].items()})
+        return item_sources(
+            {item: ([self.model], [name]) for item, name in GROUPS[paper].items() if item in self.items(paper)}
+        )
 
     def scripts(self, paper: str) -> list[str]:
         """Return the modules that make a paper's items."""
-        return ["shared.make_items", *(f"papers.ffn_memories.items.{item}" for item in GROUPS[paper])]
+        return ["shared.make_items", *(f"papers.ffn_memories.items.{item}" for item in self.items(paper))]
 
     def comparison(self, paper: str) -> str:
         """Return, as JSON, which model of paper `a` or `b` ours stands for, and what the items need to know."""

@@ -149,11 +149,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_corpus(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every program of this paper: model, corpus, facts, machine."""
+def add_corpus(parser: argparse.ArgumentParser, *, needs_facts: bool = False) -> None:
+    """Add the options of every program of this paper: model, corpus, facts (which only some need), machine."""
     parser.add_argument("--model", required=True, help="folder or hub id of a decoder")
     parser.add_argument("--corpus", type=Path, required=True, help="text, one document a line")
-    parser.add_argument("--facts", type=Path, required=True, help="fact book that the text was made from")
+    parser.add_argument("--facts", type=Path, required=needs_facts, help="fact book that the text was made from")
     parser.add_argument("--sentences", type=int, default=4000, help="distinct sentences used")
     parser.add_argument("--skip", type=int, default=0, help="distinct sentences left out first")
     parser.add_argument("--projection", default="normed", help="normed (default) or plain")
@@ -164,11 +164,11 @@ def add_corpus(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
 
 
-def open_corpus(options: argparse.Namespace) -> tuple[LM, FactBook, list[Sentence], list[list[int]]]:
-    """Return the model, the fact book, and the sentences with at least two tokens that fit the model."""
+def open_corpus(options: argparse.Namespace) -> tuple[LM, FactBook | None, list[Sentence], list[list[int]]]:
+    """Return the model, the fact book if any, and the sentences with at least two tokens that fit the model."""
     device = runtime.start(options.threads, options.device)
     lm = load_lm(options.model, dtype=getattr(torch, options.dtype), device=device)
-    book = FactBook.load(options.facts)
+    book = FactBook.load(options.facts) if options.facts else None
     found = read_sentences(options.corpus, book, options.sentences, options.skip)
     pairs = [(sentence, encode(lm, sentence.text)[: lm.arch.n_positions]) for sentence in found]
     pairs = [(sentence, ids) for sentence, ids in pairs if len(ids) > 1]

@@ -24,10 +24,11 @@ class Sentence:
     wording: str
 
 
-def read_sentences(path: str | Path, book: FactBook, count: int, skip: int = 0) -> list[Sentence]:
+def read_sentences(path: str | Path, book: FactBook | None, count: int, skip: int = 0) -> list[Sentence]:
     """Return distinct sentences of a corpus with one document a line, in its order.
 
     Args:
+        book: what is known about the text's facts; without it every sentence is neutral.
         count: sentences at most.
         skip: distinct sentences left out first.
 
@@ -43,7 +44,7 @@ def read_sentences(path: str | Path, book: FactBook, count: int, skip: int = 0) 
     chosen = list(texts)[skip : skip + count]
     if not chosen:
         raise DataError(f"{path}: {len(texts)} sentences, {skip} of which are used elsewhere; none is left")
-    return list(annotate(chosen, book))
+    return list(annotate(chosen, book)) if book else [Sentence(text, NEUTRAL, NEUTRAL, NEUTRAL) for text in chosen]
 
 
 def annotate(texts: Iterable[str], book: FactBook) -> Iterable[Sentence]:

@@ -31,7 +31,7 @@ class Plan:
 
     Attributes:
         networks: models that are run, by name; each of `<results>/models`.
-        lead: the model of figures and listings.
+        lead: the model of figures and listings; "" where none is run.
         shards: parts that the attributions are computed in.
         gpus: GPUs of each job that uses a model.
     """
@@ -39,21 +39,23 @@ class Plan:
     def __init__(self, config: Mapping[str, Any]):
         self._config = config
         self.networks: list[str] = config["use"]
-        self.lead = self.networks[0]
+        self.lead = next(iter(self.networks), "")
         self.shards = [f"{part}-of-{config['shards']}" for part in range(1, config["shards"] + 1)]
         self.gpus = config["run"]["gpus"]
         self.sharing = json.dumps(config["sharing"], sort_keys=True)
 
     def files(self, *names: str) -> dict[str, str]:
-        """Return files of facts by name: `patterns`, `facts`, `sentences`."""
-        return {name: self._config["files"][name] for name in names}
+        """Return those files of facts that the run has, by name: `patterns`, `facts`, `sentences`."""
+        return {name: self._config["files"][name] for name in names if self._config["files"][name]}
 
     def items(self, group: str) -> list[str]:
         """Return the items of a group."""
         return list(GROUPS[group])
 
     def made(self) -> list[str]:
-        """Return the items of this run: without sentences, those about open text are left out."""
+        """Return the items of this run: none without a model; without sentences, those about open text are left out."""
+        if not self.networks:
+            return []
         left_out = [] if self._config["files"]["sentences"] else GROUPS["open_text"]
         return [item for items in GROUPS.values() for item in items if item not in left_out]
 

@@ -48,6 +48,20 @@ def test_the_plan_hands_settings_on():
     assert json.loads(plan.comparison("b"))["stands_for"] == {"world-small": "gpt2"}
 
 
+def test_text_without_a_book_of_facts_leaves_out_what_is_about_classes():
+    whole, own = (Plan({**read_yaml(CONFIG), "run": RUN, "facts": known}) for known in (True, False))
+    about_classes = {"table_b1", "figure_b2", "table_b5"}
+    assert set(whole.items("b")) - set(own.items("b")) == about_classes
+    assert own.items("a") == whole.items("a")
+    assert own.corpus() == {"corpus": "<results>/data/corpus.txt"}
+    assert "--facts" not in own.common("layers")(None, SimpleNamespace(card="m/card.json", corpus="c.txt"))
+    assert not {"concepts", "control"} & set(own.records("b"))
+    made_from = json.loads(own.sources("b")(None, {"events": "e.csv", "early_exit": "x.csv"}))
+    assert "table_b4" in own.items("b")
+    assert "table_b4" not in Plan({**read_yaml(CONFIG), "run": RUN, "early_exit": None}).items("b")
+    assert made_from["figure_b3"] == {"models": ["world-small"], "inputs": ["e.csv"]}
+
+
 def test_command_line(tmp_path, capsys):
     assert command.main(["values", "--model", MODEL, "--layer", "2", "--show", "4", "--tokens", "3"]) == 0
     shown = capsys.readouterr().out.splitlines()

@@ -111,3 +111,4 @@ def test_sentences_are_told_by_their_wording(tmp_path):
     assert [one.relation for one in read_sentences(path, small_book(), 10, skip=1)] == ["P1303"]
     with pytest.raises(DataError, match="2 sentences, 5 of which are used elsewhere"):
         read_sentences(path, small_book(), 10, skip=5)
+    assert {one.relation for one in read_sentences(path, None, 10)} == {NEUTRAL}

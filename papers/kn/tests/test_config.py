@@ -58,6 +58,7 @@ def test_items_without_sentences_are_left_out():
     about_text = {"table_3", "table_4", "figure_6"}
     files = {"patterns": "p", "facts": "f", "sentences": None}
     assert about_text < set(planned().made())
+    assert planned(use=[]).made() == []
     assert set(planned(files=files).made()) == set(planned().made()) - about_text
 
 
