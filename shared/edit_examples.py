@@ -21,10 +21,11 @@ from shared.templates import fill
 
 @dataclass(frozen=True)
 class Statement:
-    """An input and its answer."""
+    """An input and its answer; `about` names what it is about, where that is known."""
 
     source: str
     target: str
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class EditExample:
     Attributes:
         example_id: number of the record in its file.
         old: the model's answer before, where it is known.
+        about: what the edit is about, where that is known; statements about the same are no anchors of it.
+        entailed: further inputs that the edit decides, each with an answer of its own.
+        near: statements that are easily taken for ones about the edit, and are not.
     """
 
     example_id: int
@@ -41,6 +45,9 @@ class EditExample:
     target: str
     equivalents: tuple[str, ...]
     old: str = ""
+    about: str = ""
+    entailed: tuple[Statement, ...] = ()
+    near: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True)

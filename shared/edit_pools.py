@@ -24,12 +24,17 @@ CUTS = 8
 
 @dataclass(frozen=True)
 class EncodedExample:
-    """An edit as token ids: the pair, what its condition says, and equivalent inputs with the same answer."""
+    """An edit as token ids: the pair, what its condition says, and inputs that it decides, with their answers.
+
+    `about` and `near` are as in `EditExample`, each statement of `near` with what it is about.
+    """
 
     example_id: int
     row: TextRow
     condition: tuple[int, ...]
     equivalents: tuple[TextRow, ...]
+    about: str = ""
+    near: tuple[tuple[TextRow, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,9 @@ class Pool:
         self.lm, self.max_tokens = lm, max_tokens
         self.examples = [self._encoded(example) for example in examples.examples]
         self.anchors = [self._cut(encode_row(lm, item.source, item.target)) for item in examples.anchors]
+        self._about = {
+            row.source: item.about for row, item in zip(self.anchors, examples.anchors, strict=True) if item.about
+        }
 
     def _cut(self, row: TextRow) -> TextRow:
         if family_of(self.lm.model) != DECODER or len(row.source) + len(row.target) <= self.max_tokens:
@@ -99,11 +107,14 @@ class Pool:
     def _encoded(self, example: EditExample) -> EncodedExample:
         row = self._cut(encode_row(self.lm, example.source, example.target))
         equivalents = [self._cut(encode_row(self.lm, text, example.target)) for text in example.equivalents]
+        equivalents += [self._cut(encode_row(self.lm, item.source, item.target)) for item in example.entailed]
+        near = tuple((self._cut(encode_row(self.lm, item.source, item.target)), item.about) for item in example.near)
         if not equivalents:
             rng = random.Random(seed_for("cut", example.example_id))
             cuts = sorted({rng.randint(0, len(row.source) // 2) for _ in range(CUTS)})
             equivalents = [TextRow(row.source[cut:], row.target) for cut in cuts]
-        return EncodedExample(example.example_id, row, condition_ids(self.lm, example, row), tuple(equivalents))
+        condition = condition_ids(self.lm, example, row)
+        return EncodedExample(example.example_id, row, condition, tuple(equivalents), example.about, near)
 
     def episode(
         self,
@@ -115,7 +126,8 @@ class Pool:
 
         Args:
             groups: indices of the examples of each edit.
-            n_anchors: statements per edit; those about the edited inputs themselves are not drawn.
+            n_anchors: statements per edit; those about what is edited are not drawn, and every other one is a near one
+                where the examples have some.
         """
         chosen = [[self.examples[index] for index in group] for group in groups]
         return Episode(
@@ -127,10 +139,12 @@ class Pool:
 
     def _anchors(self, rng: random.Random, group: Sequence[EncodedExample], count: int) -> list[TextRow]:
         edited = {row.source for example in group for row in (example.row, *example.equivalents)}
+        abouts = {example.about for example in group if example.about}
+        near = [row for example in group for row, about in example.near if about not in abouts]
         drawn: list[TextRow] = []
         while len(drawn) < count:
-            row = rng.choice(self.anchors)
-            if row.source not in edited:
+            row = rng.choice(near if near and len(drawn) % 2 else self.anchors)
+            if row.source not in edited and self._about.get(row.source) not in abouts:
                 drawn.append(row)
         return drawn
 

@@ -16,6 +16,7 @@ from shared.edit_examples import (
     zsre_examples,
 )
 from shared.errors import ConfigError
+from shared.scope_examples import evidence_claims, hard_questions, scoped_questions
 
 PARTS = ("train", "validation", "test")
 
@@ -27,7 +28,8 @@ class Task:
     Attributes:
         format: one of `FORMATS`.
         files: as the format wants them: one file for `counterfact` and `zsre`; training and test file for `questions`,
-            `claims` and `half_claims`; continuations and passages of each for `continuations`.
+            `claims`, `half_claims`, `scoped_questions` and `evidence`; continuations and passages of each for
+            `continuations`; questions, implied questions and statements of each for `hard_questions`.
         validation: records of the training data that are set aside for early stopping.
         held_out: first records of a single file that are set aside for the test.
     """
@@ -65,6 +67,17 @@ def _from_passages(task: Task, _seed: int) -> dict[str, ExampleSet]:
     return _split(train, test, task.validation)
 
 
+def _scoped(read: Callable[..., ExampleSet]) -> Callable[[Task, int], dict[str, ExampleSet]]:
+    """Return a reader of as many training as test files, of which the latter give one wording of each kind."""
+
+    def parts(task: Task, seed: int) -> dict[str, ExampleSet]:
+        half = len(task.files) // 2
+        test = read(*task.files[half:], seed, all_wordings=False)
+        return _split(read(*task.files[:half], seed), test, task.validation)
+
+    return parts
+
+
 def _split(train: ExampleSet, test: ExampleSet, validation: int) -> dict[str, ExampleSet]:
     """Cut the last records of the training data off for validation; their statements are those that stand last too."""
     share = validation / max(len(train.examples), 1)
@@ -85,4 +98,7 @@ FORMATS: dict[str, tuple[int, Callable[[Task, int], dict[str, ExampleSet]]]] = {
     "claims": (2, _from_two(claim_examples)),
     "half_claims": (2, _from_two(lambda path, seed: claim_examples(path, seed, keep_half=True))),
     "continuations": (4, _from_passages),
+    "scoped_questions": (2, _scoped(scoped_questions)),
+    "hard_questions": (6, _scoped(hard_questions)),
+    "evidence": (2, _scoped(evidence_claims)),
 }

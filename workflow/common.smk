@@ -20,6 +20,9 @@ FACT_FILES = ["facts.json", "known_facts.json", "attribute_snippets.json", "corp
 WORLD_FILES = [*FACT_FILES, "counterfact.json", "zsre.json"]
 RECORD_FILES = [
     *[f"{data}_{part}.jsonl" for data in ("zsre", "fever") for part in ("train", "validation", "edit")],
+    *[f"impl_{part}.json" for part in ("train", "validation")],
+    *[f"zsre_yn_{part}.txt" for part in ("train", "validation")],
+    *[f"vitaminc_{part}.jsonl" for part in ("train", "validation")],
     "pararel_patterns.jsonl",
     "trex.jsonl",
     "bingrel.json",

@@ -10,12 +10,14 @@ from shared.errors import DataError
 from shared.records import write_json, write_text
 from shared.seeding import seed_for
 from shared.world.cloze_records import pattern_lines, sentence_bags, trex_lines
-from shared.world.division import PARTS, Division
+from shared.world.division import PARTS, Division, Part
 from shared.world.documents import DocumentSampler
 from shared.world.editing_records import claim_records, question_records
 from shared.world.factbook import FactBook
+from shared.world.scope_records import evidence_records, implications, statements
 
 PASSAGE_WORDS = 50
+TAUGHT: tuple[Part, ...] = ("train", "validation")
 
 
 def write_records(book: FactBook, out: Path, passages: int) -> dict[str, int]:
@@ -36,19 +38,26 @@ def write_records(book: FactBook, out: Path, passages: int) -> dict[str, int]:
     for part in PARTS:
         files[f"zsre_{part}.jsonl"] = question_records(division, part)
         files[f"fever_{part}.jsonl"] = claim_records(division, part)
+    for part in TAUGHT:
+        files[f"vitaminc_{part}.jsonl"] = evidence_records(division, part)
     files["pararel_patterns.jsonl"] = pattern_lines(book)
     files["trex.jsonl"] = trex_lines(book)
     for name, records in files.items():
         write_text(out / name, _lines(json.dumps(record, ensure_ascii=False) for record in records))
     bags = sentence_bags(book)
     write_json(out / "bingrel.json", bags)
+    implied = {part: implications(division, files[f"zsre_{part}.jsonl"]) for part in TAUGHT}
+    for part, lists in implied.items():
+        write_json(out / f"impl_{part}.json", lists)
     texts = {
+        **{f"zsre_yn_{part}.txt": statements(division, files[f"zsre_{part}.jsonl"]) for part in TAUGHT},
         "passages_train.txt": passage_lines(book, "train", passages),
         "passages_validation.txt": passage_lines(book, "validation", max(1, passages // 4)),
     }
     for name, lines in texts.items():
         write_text(out / name, _lines(lines))
     counts = {name: len(records) for name, records in (files | texts).items()}
+    counts |= {f"impl_{part}.json": sum(map(len, lists)) for part, lists in implied.items()}
     return counts | {"bingrel.json": sum(map(len, bags.values()))}
 
 
