@@ -9,8 +9,8 @@ from typing import Any
 
 from shared.plan import RunPlan
 
-LEARNED = ["papers.mend.editor", "papers.knowledge_editor.editor"]
-METHODS = ["papers.rome.editor", "papers.rome.baselines", *LEARNED]
+OTHERS = ["papers.kn.editor", "papers.mend.editor", "papers.knowledge_editor.editor"]
+METHODS = ["papers.rome.editor", "papers.rome.baselines", *OTHERS]
 
 
 class Plan(RunPlan):
@@ -67,10 +67,12 @@ class Plan(RunPlan):
     def results(self, run: str, learned: str) -> list[tuple[str, str]]:
         """Return model and summary of what stands in a table of the main models.
 
-        Trained editors, where a model has some, are tested on fewer cases. Of the unedited model a table keeps the last
-        numbers that it is given, those of all cases.
+        Other rooms' editors are tested on fewer cases: trained ones where a model has some, and those that need no
+        training. Of the unedited model a table keeps the last numbers that it is given, those of all cases.
         """
-        fewer = [(model, learned) for model in self.main if self.has_trained(model)]
+        variants = self._config["runs"][learned]["variants"].values()
+        untrained = any("trained" not in own for own in variants)
+        fewer = [(model, learned) for model in self.main if untrained or self.has_trained(model)]
         runs = [*fewer, *((model, run) for model in self.main)]
         return [(model, f"<results>/rome/{model}/{name}/summary.csv") for model, name in runs]
 

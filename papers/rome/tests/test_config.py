@@ -114,6 +114,8 @@ def test_trained_editors_are_tested_where_a_model_has_some(config):
     plan = Plan({**config, "run": RUN})
     everything = ("world-large", "<results>/rome/world-large/counterfact/summary.csv")
     assert plan.results("counterfact", "learned")[-1] == everything
+    zsre = ("world-large", "<results>/rome/world-large/zsre/summary.csv")
+    assert plan.results("zsre", "learned_zsre") == [zsre]
     learned = copy.deepcopy(config)
     learned["models"]["world-large"]["trained"] = {"mend_cf": "mend/counterfact/mend"}
     some = Plan({**learned, "run": RUN})
@@ -122,4 +124,5 @@ def test_trained_editors_are_tested_where_a_model_has_some(config):
     wildcards = SimpleNamespace(run="learned", model="world-large")
     assert list(some.edit_inputs(wildcards)) == ["book", "trained_mend_counterfact"]
     made = json.loads(some.variants(wildcards, {"trained_mend_counterfact": "there"}))
+    assert made.pop("kn") == {"editor": "kn", "steps": 20, "threshold": 0.2, "leading_space": False}
     assert made == {"mend_cf": {"editor": "mend", "file": "there/mend.safetensors"}}
