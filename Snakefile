@@ -106,6 +106,16 @@ module ffn_memories:
 use rule * from ffn_memories as ffn_memories_*
 
 
+module t_patcher:
+    snakefile:
+        "papers/t_patcher/Snakefile"
+    config:
+        paper_config("t_patcher")
+
+
+use rule * from t_patcher as t_patcher_*
+
+
 include: "workflow/compare.smk"
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from papers.t_patcher.last_layer import LastLayer
 from papers.t_patcher.memory import RememberedInputs
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.settings import PatchSettings
@@ -17,6 +16,7 @@ from papers.t_patcher.training import Mistake, fit
 from shared.deltas import UNEDITED, Edit
 from shared.editors import register
 from shared.errors import ConfigError
+from shared.last_layer import LastLayer
 from shared.models import LM
 from shared.requests import Case, EditRequest
 from shared.templates import fill
@@ -74,10 +74,10 @@ class TPatcherEditor:
             for index in range(len(rows)):
                 own = states.of_rows([index])
                 summed = before.patched(own.query, own.summed, layer.activation)
-                wrong = (layer.predicted(summed) != own.label).nonzero()[:, 0].tolist()
+                wrong = (layer.predicted(own, summed) != own.label).nonzero()[:, 0].tolist()
                 if wrong:
                     chosen = tuple(wrong[: self.settings.max_patches])
-                    mistakes.append(Mistake(index, own.query, summed, own.label, chosen))
+                    mistakes.append(Mistake(index, own.query, summed, own.label, chosen, rows[index]))
         keeper = None
         if mistakes and self.settings.memory_loss != "none":
             keeper = self._keeper(layer, requests, len(mistakes))

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from papers.t_patcher.last_layer import LastLayer
 from papers.t_patcher.losses import MemoryLoss, divergence
+from shared.last_layer import LastLayer
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from papers.t_patcher.losses import MemoryLoss, Penalty
 from shared.errors import ConfigError
 
+Settings = TypeVar("Settings")
 MEMORY_LOSSES = ("full", "first_only", "none", "kl")
+
+
+def known_only(kind: type[Settings], given: Mapping[str, Any]) -> Settings:
+    """Return a dataclass of settings from a mapping, lists as tuples.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    known = {field.name for field in fields(kind)}
+    if unknown := sorted(set(given) - known):
+        raise ConfigError(f"settings {unknown} of {kind.__name__} are unknown; expected some of {sorted(known)}")
+    tuples = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return kind(**{**given, **tuples})
 
 
 @dataclass(frozen=True)
@@ -79,11 +93,7 @@ class PatchSettings:
         Raises:
             ConfigError: a name is unknown, or a value is out of range.
         """
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(given) - known):
-            raise ConfigError(f"settings of a patch {unknown} are unknown; expected some of {sorted(known)}")
-        tuples = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-        return cls(**{**given, **tuples})
+        return known_only(cls, given)
 
     def penalty(self) -> Penalty:
         """Return how memory losses count their terms."""

@@ -14,13 +14,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from papers.t_patcher.last_layer import States
+from papers.t_patcher.inner_layer import InnerLayer
 from papers.t_patcher.memory import Keeper, RememberedInputs, RememberedPredictions
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.problem import Problem
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.training import Fitted, Mistake, fit
-from shared.errors import DataError
+from shared.errors import ConfigError, DataError
+from shared.last_layer import States
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ class Editing:
         self.streams = [Stream(list(order), none) for order in orders]
         self.rounds = 0
         self._before = None
+        if settings.memory_loss == "kl" and isinstance(problem.layer, InnerLayer):
+            raise ConfigError("memory_loss kl is for patches in the last layer")
         if settings.memory_loss == "kl":
             self._kept = problem.remembered.of_rows(range(min(settings.kl_samples, problem.remembered.n_rows)))
             with torch.no_grad():
@@ -126,10 +129,11 @@ class Editing:
         """Return what is wrong about an example under a stream's current model, or None if it is right."""
         states = self.problem.edit.of_rows([example])
         summed = self.current(stream, states)
-        wrong = (self.problem.layer.predicted(summed) != states.label).nonzero()[:, 0].tolist()
+        wrong = (self.problem.layer.predicted(states, summed) != states.label).nonzero()[:, 0].tolist()
         if not wrong:
             return None
-        return Mistake(example, states.query, summed, states.label, tuple(wrong[: self.settings.max_patches]))
+        chosen = tuple(wrong[: self.settings.max_patches])
+        return Mistake(example, states.query, summed, states.label, chosen, states.rows[0])
 
     def _keeper(self, numbers: Sequence[int]) -> Keeper | None:
         problem, settings = self.problem, self.settings
@@ -160,10 +164,10 @@ class Editing:
 
     @torch.no_grad()
     def retained(self, stream: Stream) -> dict[str, float]:
-        """Return ER, and accuracies on the train and test examples, of a stream's current model."""
+        """Return ER, and accuracies on what shall be answered as before, of a stream's current model."""
         problem = self.problem
         mended = problem.edit.of_rows([edit.example for edit in stream.edits])
-        shares = {"train": problem.train, "test": problem.test} | ({"edited": mended} if stream.edits else {})
+        shares = problem.sets | ({"edited": mended} if stream.edits else {})
         return {name: problem.accuracy(states, self.current(stream, states)) for name, states in shares.items()}
 
     # Rounds on disk.

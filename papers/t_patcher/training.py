@@ -11,13 +11,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from papers.t_patcher.last_layer import LastLayer
 from papers.t_patcher.losses import Penalty, activation_loss, answer_loss, verdict_loss
 from papers.t_patcher.memory import Keeper, Neurons
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.settings import PatchSettings
 from shared.errors import NumericalError
+from shared.last_layer import LastLayer
 from shared.seeding import seed_for
+from shared.text_batches import TextRow
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 
@@ -30,6 +31,7 @@ class Mistake:
         example_id: which example; it enters the seed of the value's start.
         query, summed, label: as in `States`; `summed` of the current model, with all patches so far.
         wrong: positions that get a patch.
+        row: its token ids.
     """
 
     example_id: int
@@ -37,6 +39,7 @@ class Mistake:
     summed: Float[Tensor, "pos d_model"]
     label: Int[Tensor, " pos"]
     wrong: tuple[int, ...]
+    row: TextRow
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ class Lines:
         response = torch.baddbmm(bias[:, None], self.query, key.mT)
         written = torch.bmm(layer.activation(response) * self.present[:, None], value)
         own = response.gather(1, self.place)[:, 0]
-        return Neurons(key, bias, value, own, self.present), layer.logits(self.summed + written)
+        rows = [mistake.row for mistake in self.mistakes]
+        return Neurons(key, bias, value, own, self.present), layer.answers(self.summed + written, rows)
 
     def right(self, logits: Float[Tensor, "line pos out"], binary: bool) -> Bool[Tensor, " line"]:
         """Return whether each line's whole answer is what is most probable."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from papers.t_patcher.last_layer import LastLayer
 from papers.t_patcher.memory import RememberedInputs
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.tests.oracle import fit_slowly
 from papers.t_patcher.training import Fitted, Mistake, fit
+from shared.last_layer import LastLayer
 from shared.models import LM
 from shared.templates import fill
 from shared.text_batches import TextRow, encode_row
@@ -44,8 +44,8 @@ class Bench:
         mistakes = []
         for index in range(min(SIDE_BY_SIDE, len(rows))):
             own = states.of_rows([index])
-            wrong = (layer.predicted(own.summed) != own.label).nonzero()[:1, 0].tolist()
-            mistakes.append(Mistake(index, own.query, own.summed, own.label, tuple(wrong)))
+            wrong = (layer.predicted(own) != own.label).nonzero()[:1, 0].tolist()
+            mistakes.append(Mistake(index, own.query, own.summed, own.label, tuple(wrong), rows[index]))
         noise = torch.randn(REMEMBERED, states.query.shape[1], generator=torch.Generator().manual_seed(0))
         remembered = states.query.repeat(-(-REMEMBERED // len(states.query)), 1)[:REMEMBERED] + noise.to(states.query)
         return cls(layer, rows, mistakes, remembered, remembered[: REMEMBERED // 10])

@@ -5,11 +5,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from papers.t_patcher.last_layer import LastLayer
 from papers.t_patcher.memory import RememberedInputs
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.training import Mistake, pack
 from shared.hooks import capture
+from shared.last_layer import LastLayer
 from shared.models import LM, load_lm
 from shared.provenance import REPOSITORY
 from shared.records import read_json, read_tensors
@@ -53,7 +53,7 @@ class Golden:
         self.row = TextRow(tuple(told["input_ids"][:cut]), tuple(told["target_ids"]))
         states = self.layer.observe([self.row])
         wrong = tuple(position - cut + 1 for position in told["patch_positions"])
-        self.mistake = Mistake(told["case_id"], states.query, states.summed, states.label, wrong)
+        self.mistake = Mistake(told["case_id"], states.query, states.summed, states.label, wrong, self.row)
         memory, held_out = remembered(0, 40), remembered(40, 60)
         none = memory[:0]
         loss = self.settings.remembered_loss()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from papers.t_patcher.__main__ import main
-from papers.t_patcher.data import read_examples, read_sources
+from papers.t_patcher.data import Sizes, read_examples, read_sources
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.tests.problems import examples
 from shared.errors import DataError
@@ -61,9 +61,9 @@ def test_records_without_one_answer_or_another_wording_are_left_out(tmp_path):
 
 def test_parts_are_disjoint_and_large_enough(tmp_path):
     train, other = write(tmp_path / "train.jsonl", 12, 1), write(tmp_path / "other.jsonl", 4, 2)
-    sources = read_sources(other, train, other, memory=5, train_sub=4, validation=3)
+    sources = read_sources(other, train, other, Sizes(memory=5, train=4, validation=3))
     parts = [{one.source for one in part} for part in (sources.memory, sources.train, sources.validation)]
     assert [len(part) for part in parts] == [5, 4, 3]
     assert len(set.union(*parts)) == 12
     with pytest.raises(DataError, match="12 records, expected 13"):
-        read_sources(other, train, other, memory=6, train_sub=4, validation=3)
+        read_sources(other, train, other, Sizes(memory=6, train=4, validation=3))

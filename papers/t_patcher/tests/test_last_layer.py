@@ -1,14 +1,16 @@
 """Cached states against whole models of every family."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from papers.t_patcher.last_layer import LastLayer
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.tests.problems import FAMILIES, examples, model_of
 from shared.adapters import save_edit
 from shared.deltas import Edit, applied, merge, row_edits
 from shared.errors import DataError, ModelError
+from shared.last_layer import LastLayer
 from shared.text_batches import IGNORED, collate, encode_row, predictions
 
 
@@ -94,8 +96,8 @@ def test_right_means_the_whole_answer():
     layer = LastLayer(lm)
     states = layer.observe(rows)
     assert not layer.right(states).all()
-    told = layer.predicted(states.summed)
-    made = type(states)(states.query, states.summed, told.clone(), states.row, states.n_rows)
+    told = layer.predicted(states)
+    made = replace(states, label=told.clone())
     assert layer.right(made).all()
     made.label[0] += 1
     assert layer.right(made).tolist() == [False] + [True] * 6

@@ -6,6 +6,7 @@ model's logits follow from them by a norm and the head.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +37,7 @@ class States:
         label: the token that each position shall predict; 0 or 1 for a classifier.
         row: the row that each position belongs to, in ascending order.
         n_rows: number of rows.
+        rows: token ids of the rows.
     """
 
     query: Float[Tensor, "pos d_model"]
@@ -43,6 +45,7 @@ class States:
     label: Int[Tensor, " pos"]
     row: Int[Tensor, " pos"]
     n_rows: int
+    rows: tuple[TextRow, ...]
 
     def of_rows(self, rows: Sequence[int]) -> "States":
         """Return the states of some rows, which are numbered anew in the given order."""
@@ -50,11 +53,12 @@ class States:
         index = torch.cat(places) if places else self.row[:0]
         numbers = [torch.full_like(place, number) for number, place in enumerate(places)]
         row = torch.cat(numbers) if places else self.row[:0]
-        return States(self.query[index], self.summed[index], self.label[index], row, len(rows))
+        chosen = tuple(self.rows[number] for number in rows)
+        return States(self.query[index], self.summed[index], self.label[index], row, len(rows), chosen)
 
 
 class LastLayer:
-    """The place of the patches in one model.
+    """The last feed-forward layer of one model, beside which neurons are added.
 
     Raises:
         ModelError: the layer's activation cannot be found.
@@ -98,6 +102,10 @@ class LastLayer:
         bias = getattr(model, "final_logits_bias", None)  # BART
         return found if bias is None else found + bias[0]
 
+    def watched(self) -> AbstractContextManager[dict[str, Tensor]]:
+        """Return a context in which every pass leaves its sums after the layer under `summed`."""
+        return capture({"summed": self.norm}, inputs=True)
+
     @torch.no_grad()
     def observe(self, rows: Sequence[TextRow], max_tokens: int = 4096) -> States:
         """Return the states of all rows, from one forward pass of the unpatched model.
@@ -108,16 +116,17 @@ class LastLayer:
         found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
         for indices in token_batches([len(row.source) + len(row.target) for row in rows], max_tokens):
             batch = collate(self.lm, [rows[index] for index in indices])
-            with capture({"query": self.up}, inputs=True) as into, capture({"summed": self.norm}, inputs=True) as sums:
+            with capture({"query": self.up}, inputs=True) as into, self.watched() as sums:
                 logits = predictions(self.lm, batch)
             query, summed = into["query"], sums["summed"]
             if self.binary:
                 query, summed = query[:, :1], summed[:, :1]
-            worst = float((self.logits(summed) - logits)[batch.labels != IGNORED].abs().max())
+            told = self.answers(summed, [rows[index] for index in indices])
+            worst = float((told - logits)[batch.labels != IGNORED].abs().max())
             if worst > TOLERANCE * max(1.0, float(logits.abs().max())):
                 raise ModelError(
                     f"{self.lm.name}: logits computed from the last layer differ from the model's by {worst:.2g}; "
-                    "its head has parts that patches do not know"
+                    "its head has parts that are not known here"
                 )
             for line, index in enumerate(indices):
                 places = batch.labels[line] != IGNORED
@@ -125,7 +134,8 @@ class LastLayer:
         parts = [found[index] for index in range(len(rows))]
         counts = torch.tensor([len(label) for _, _, label in parts], device=self.lm.device)
         row = torch.repeat_interleave(torch.arange(len(rows), device=self.lm.device), counts)
-        return States(*(torch.cat(column) for column in zip(*parts, strict=True)), row, len(rows))
+        columns = (torch.cat(column) for column in zip(*parts, strict=True))
+        return States(*columns, row, len(rows), tuple(rows))
 
     def neurons(
         self,
@@ -137,11 +147,27 @@ class LastLayer:
         names = (self.lm.arch.name_of(self.up), self.lm.arch.name_of(self.down), self.activation_name)
         return AddedNeurons(*names, key, bias, value)
 
-    def predicted(self, summed: Float[Tensor, "pos d_model"], block: int = 4096) -> Int[Tensor, " pos"]:
-        """Return the most probable token at each position, or 1 for true and 0 for false."""
-        parts = [self.logits(part) for part in summed.split(block)]
+    def answers(
+        self, summed: Float[Tensor, "line pos d_model"], rows: Sequence[TextRow]
+    ) -> Float[Tensor, "line pos out"]:
+        """Return the model's predictions at the answers' positions of some rows, padded as a batch of them is."""
+        return self.logits(summed)
+
+    def predicted(
+        self, states: States, summed: Float[Tensor, "pos d_model"] | None = None, block: int = 4096
+    ) -> Int[Tensor, " pos"]:
+        """Return the most probable token at each position, or 1 for true and 0 for false.
+
+        Args:
+            summed: sums of a patched model; those of the unpatched one if absent.
+        """
+        summed = states.summed if summed is None else summed
+        return self.most_probable([self.logits(part) for part in summed.split(block)], summed)
+
+    def most_probable(self, parts: Sequence[Float[Tensor, "part out"]], like: Tensor) -> Int[Tensor, " pos"]:
+        """Return the most probable token of each prediction; none for no prediction."""
         found = [(part[:, 0] > 0).long() if self.binary else part.argmax(-1) for part in parts]
-        return torch.cat(found) if found else torch.zeros(0, dtype=torch.long, device=summed.device)
+        return torch.cat(found) if found else torch.zeros(0, dtype=torch.long, device=like.device)
 
     @torch.no_grad()
     def right(self, states: States, summed: Float[Tensor, "pos d_model"] | None = None) -> Tensor:
@@ -152,6 +178,6 @@ class LastLayer:
         Args:
             summed: sums of a patched model; those of the unpatched one if absent.
         """
-        wrong = self.predicted(states.summed if summed is None else summed) != states.label
+        wrong = self.predicted(states, summed) != states.label
         counts = torch.zeros(states.n_rows, dtype=torch.long, device=wrong.device)
         return counts.index_add_(0, states.row, wrong.long()) == 0

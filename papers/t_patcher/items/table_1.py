@@ -1,0 +1,19 @@
+"""Table 1: sequential editing, T-Patcher beside fine-tuning and other editors."""
+
+from papers.t_patcher.items.results import COLUMNS, against, cells_of, notes_of
+from shared.item_command import Request, Table, table_main
+from shared.layouts import Layout
+from shared.tables import compare
+
+EDITORS = ("ft_last", "ft_all", "ft_last_kl", "ft_all_kl", "t_patcher")
+
+
+def make(request: Request) -> Table:
+    """Return means over streams beside the paper's."""
+    frame = compare("table_1", cells_of(request, EDITORS), request.reported("table_1"), against(request, "ft_last"))
+    notes = notes_of(request, "ft_last", "MEND, KE and SERAC are not run on streams here.")
+    return Table(frame, Layout("Table 1: sequential editing", COLUMNS, notes=notes))
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)

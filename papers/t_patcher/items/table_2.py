@@ -1,0 +1,40 @@
+"""Table 2: all edits as one stream."""
+
+import pandas as pd
+
+from papers.t_patcher.items.results import COLUMNS, against, cells_of, look_of, notes_of
+from shared.item_command import Request, Table, table_main
+from shared.layouts import Column, Layout
+from shared.tables import Cell, compare
+
+EDITORS = ("ft_all_kl", "t_patcher", "no_memory")
+COUNTS = {"mistakes": "N", "edits": "E", "patches": "patches", "seconds_per_edit": "s per edit"}
+
+
+def counts_of(request: Request) -> list[Cell]:
+    """Return mistakes of the unedited model, edits made, patches, and seconds of wall time per edit."""
+    cells = []
+    for (model, path), dataset in zip(request.files(), request.settings["datasets"], strict=True):
+        frame = pd.read_csv(path)
+        frame["seconds_per_edit"] = frame["seconds"] / frame["edits"]
+        for line in frame[frame["editor"].isin(EDITORS)].to_dict("records"):
+            title = look_of(line["editor"]).title
+            cells += [Cell(model, title, dataset, name, line[name], n=1) for name in COUNTS if line["edits"]]
+    return cells
+
+
+def make(request: Request) -> Table:
+    """Return the single stream's numbers beside the paper's."""
+    cells = cells_of(request, EDITORS) + counts_of(request)
+    frame = compare("table_2", cells, request.reported("table_2"), against(request, "ft_all_kl"))
+    columns = [*COLUMNS, *(Column(name, title, 2 if "second" in name else 0) for name, title in COUNTS.items())]
+    notes = notes_of(
+        request,
+        "ft_all_kl",
+        "N: mistakes of the unedited model. E: edits made. Seconds: wall time with this run's load.",
+    )
+    return Table(frame, Layout("Table 2: one long stream of edits", columns, notes=notes))
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)

@@ -1,0 +1,86 @@
+"""What a run makes of the paper's settings: which streams are run, and what each item is made from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.plan import PAPER_SCALE
+
+# Item → the runs that it is made from.
+RUNS = {
+    "table_1": ["folds"],
+    "table_2": ["stream", "causal"],
+    "table_3": ["folds"],
+    "table_ablations": ["ablations"],
+    "figure_4": ["folds"],
+    "figure_5": ["folds"],
+}
+# What a run writes → the items that read it; all others read `streams.csv`.
+FILES = {"figure_4": "curves", "figure_5": "activations"}
+
+
+class Plan:
+    """The settings of Transformer-Patcher in one run of the workflow.
+
+    Args:
+        config: settings of the paper with the run's own under `run`.
+
+    Attributes:
+        gpus: GPUs of each job that uses a model.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        self._config = config
+        self.gpus = config["run"]["gpus"]
+
+    def _study(self, wildcards: Any) -> Mapping[str, Any]:
+        return self._config["studies"][wildcards.study]
+
+    def card(self, wildcards: Any) -> str:
+        """Return the card of a study's model."""
+        return f"<results>/models/{self._study(wildcards)['model']}/card.json"
+
+    def files(self, wildcards: Any) -> list[str]:
+        """Return the files of a study's examples."""
+        return self._study(wildcards)["files"]
+
+    def options(self, wildcards: Any) -> str:
+        """Return the options of a run on a study."""
+        study, run, own = self._study(wildcards), self._config["run"], self._config["runs"][wildcards.run]
+        variants = {name: self._variant(study, name) for name in own["variants"]}
+        options = f"--kind {study['kind']} --format {study['format']}"
+        sizes = study["sizes"] | ({"edit": own["edits"]} if "edits" in own else {})
+        options += f" --sizes '{json.dumps(sizes)}' --variants '{json.dumps(variants)}'"
+        options += f" --folds {own['folds']} --every {own['every']} --shown {own['shown']}"
+        return f"{options} --seed {run['seed']} --dtype {run['dtype']} --device {run['device']}"
+
+    def _variant(self, study: Mapping[str, Any], name: str) -> dict[str, Any]:
+        variant = self._config["variants"][name]
+        return {**study["tuning" if variant.get("editor") == "ft" else "patches"], **variant}
+
+    def _pairs(self, item: str) -> list[tuple[str, str]]:
+        """Return studies and runs that an item is made from."""
+        runs = self._config["runs"]
+        return [(study, run) for run in RUNS[item] if run in runs for study in runs[run]["studies"]]
+
+    def inputs(self, item: str) -> list[str]:
+        """Return the files that an item is made from."""
+        file = FILES.get(item, "streams")
+        return [f"<results>/t_patcher/{study}/{run}/{file}.csv" for study, run in self._pairs(item)]
+
+    def models(self, item: str) -> list[str]:
+        """Return the model of each of an item's files."""
+        return [self._config["studies"][study]["model"] for study, _ in self._pairs(item)]
+
+    def settings(self, item: str) -> str:
+        """Return, as JSON, what an item's files are about and how ours compare with the paper's models."""
+        studies = [self._config["studies"][study] for study, _ in self._pairs(item)]
+        scale = self._config["run"]["scale"]
+        exact = scale == PAPER_SCALE and all(study["model"] == study["stands_for"] for study in studies)
+        known = {study["model"]: study["stands_for"] for study in studies if study["stands_for"]}
+        told = {"datasets": [study["dataset"] for study in studies], "stands_for": known, "exact": exact}
+        return json.dumps(told | {"scale": scale})
+
+    def drawn(self, items: Sequence[str]) -> list[str]:
+        """Return the figures that this run has numbers for."""
+        return [item for item in items if self._pairs(item)]
