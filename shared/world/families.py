@@ -52,8 +52,8 @@ FAMILIES = {
         ClaimLesson,
         "classifier",
         {
-            "tiny": FamilyRecipe(d_model=64, layers=3, heads=4, steps=360, retrieval_share=0.25),
-            "small": FamilyRecipe(d_model=128, layers=4, heads=4, steps=2400, retrieval_share=0.25),
+            "tiny": FamilyRecipe(d_model=64, layers=3, heads=4, steps=360, retrieval_share=0.3),
+            "small": FamilyRecipe(d_model=128, layers=4, heads=4, steps=1900, retrieval_share=0.3),
         },
     ),
     "masked": Family(
