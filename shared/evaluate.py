@@ -70,7 +70,7 @@ class EvaluationOptions:
         protocol: which probes are asked, see `probes.PROTOCOLS`.
         generation: how texts are generated; None generates none.
         phases: `pre`, `post` or both.
-        edit_batch: cases whose probes are scored together, and in the single-edit protocol edited together.
+        edit_batch: cases that the single-edit protocol edits and scores together.
         max_tokens: padded tokens of one scoring pass.
         seed: seed of the run; each text's own seed is derived from it, the case and the prompt.
     """
@@ -354,7 +354,7 @@ def evaluate_batch(
 
     Args:
         editor: makes one edit of a whole block with `edit`.
-        options: as in `evaluate_single`; within a block, probes of `edit_batch` cases are scored together.
+        options: as in `evaluate_single`; a block's probes are scored together, each distinct prompt once.
         n: cases edited jointly.
         lm, cases, label, other_facts, pre_rows: as in `evaluate_single`.
 
@@ -371,28 +371,22 @@ def evaluate_batch(
         raise ConfigError(f"the batch protocol edits {n} cases jointly, expected at least 1")
     known, edited = _indexed(pre_rows), f"batch:{n}"
 
-    def answers(parts: Sequence[Sequence[Probe]], context: str = "") -> list[ProbeRow]:
-        none = {"edited": edited, "contexts": [context]}
-        return [row for part in parts for row in answer(lm, part, options, edit_of=[0] * len(part), **none)]
+    def answers(probes: Sequence[Probe], context: str = "") -> list[ProbeRow]:
+        return answer(lm, probes, options, edit_of=[0] * len(probes), edited=edited, contexts=[context])
 
     progress = tqdm(total=len(cases), desc=label or editor.name, unit="case", disable=None)
     with progress:
         for first in range(0, len(cases), n):
             block = cases[first : first + n]
             asked = [ask(case, options, other_facts) for case in block]
-            step = options.edit_batch
-            parts = [
-                [probe for of_case in asked[start : start + step] for probe in of_case]
-                for start in range(0, len(block), step)
-            ]
+            probes = [probe for of_case in asked for probe in of_case]
             before, after = [], []
             if PRE in options.phases:
-                probes = [probe for part in parts for probe in part]
-                before = answers(parts) if known is None else _reused(probes, known, options, edited)
+                before = answers(probes) if known is None else _reused(probes, known, options, edited)
             if POST in options.phases:
                 edit = editor.edit(lm, [case.request for case in block])
                 _require_known_kind(edit, editor, block[0])
                 with applied(lm, edit):
-                    after = _labelled(answers(parts, edit.context), label or editor.name)
+                    after = _labelled(answers(probes, edit.context), label or editor.name)
             yield from _case_by_case(asked, before, after)
             progress.update(len(block))
