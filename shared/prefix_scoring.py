@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from shared.forward import KeyValues, add_positions, embed, pad_right, run_blocks, token_batches, token_embeddings
-from shared.lean import fused_gelu
+from shared.lean import fused_gelu, mlp_only_at
 from shared.models import LM
 from shared.scoring import TargetScore, plan_rows, read_targets
 
@@ -53,11 +53,14 @@ def score_behind_prefix(
     for pair, read in enumerate(reads):
         readers[read.row].append(pair)
     scores: list[TargetScore | None] = [None] * len(prompts)
-    layers, pad = range(lm.arch.n_layers), lm.tokenizer.pad_token_id
+    layers, pad, last = range(lm.arch.n_layers), lm.tokenizer.pad_token_id, lm.arch.n_layers - 1
     stored = KeyValues(record=True)
     with fused_gelu(lm):
         if shared:
-            run_blocks(lm, embed(lm, pad_right([prompts[0][:shared]], pad, lm.device)), layers, cache=stored)
+            ids = pad_right([prompts[0][:shared]], pad, lm.device)
+            # Of the last block, only the keys and values at the prefix are ever used.
+            with mlp_only_at(lm, last, torch.zeros_like(ids, dtype=torch.bool)):
+                run_blocks(lm, embed(lm, ids), layers, cache=stored)
         for batch in token_batches([len(ids) for _, ids in rows], max_tokens):
             ids = pad_right([rows[row][1] for row in batch], pad, lm.device)
             positions = torch.arange(shared, shared + ids.shape[1], device=lm.device)[None]
