@@ -101,9 +101,11 @@ class Plan:
 
     def comparison(self, paper: str) -> str:
         """Return, as JSON, which model of paper `a` or `b` ours stands for, and what the items need to know."""
-        known = self._config["networks"][self.model]["stands_for"][paper]
+        parts = self._config["networks"][self.model]["stands_for"]
+        known = parts[paper]
         scale = self._config["run"]["scale"]
         settings = {"stands_for": {self.model: known} if known else {}, "exact": False, "scale": scale}
+        settings["stands_for_first"] = {self.model: parts["a"]} if parts["a"] else {}
         if scale == PAPER_SCALE:
             settings["exact"] = self.model == known
         return json.dumps(settings | {"classes": [self._config["control"][key] for key in ("unwanted", "wanted")]})

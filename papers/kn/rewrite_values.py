@@ -1,9 +1,11 @@
 """Updating facts and erasing relations by their knowledge neurons' values: `python -m papers.kn.rewrite_values --help`.
 
 Updates: random facts that the model answers at a random one of their prompts get another tail of the same relation; the
-edited model is asked that prompt, prompts of other facts of the relation, and prompts of other relations. Erasures: the
-value vectors of a relation's most frequent neurons are set to zero. Each beside equally many random neurons, and undone
-from a copy of the weights.
+edited model is asked that prompt, prompts of other facts of the relation, and prompts of other relations. What is
+written are the tails' input embeddings, as in the paper, or the directions that the head reads as the tails.
+
+Erasures: the value vectors of a relation's most frequent neurons are set to zero. Updates and erasures stand beside
+those of equally many random neurons, and are undone from a copy of the weights.
 """
 
 import argparse
@@ -21,14 +23,14 @@ from papers.kn.network import Network
 from papers.kn.neurons import Neuron, most_frequent, own
 from papers.kn.random_sets import random_neurons
 from papers.kn.select_neurons import read_neurons
-from papers.kn.value_edits import erase, update
-from shared.deltas import applied
+from papers.kn.value_edits import erase, read_out, update
+from shared.deltas import Edit, applied
 from shared.errors import ConfigError, reported
 from shared.records import atomic_path
 from shared.seeding import seed_for
 
 log = logging.getLogger(__name__)
-IG, RANDOM = "ig", "random"
+IG, RANDOM, READ_OUT = "ig", "random", "_read_out"
 DRAWS = 10_000
 UPDATE_COLUMNS = ["relation", "line", "set", "neurons", "changed", "success", "success_5", "reciprocal_rank"]
 UPDATE_COLUMNS += ["probability_before", "probability_after"]
@@ -81,7 +83,9 @@ def updates(
 ) -> Iterator[list]:
     """Yield the outcome of every update, by the fact's own neurons and by random ones; see UPDATE_COLUMNS.
 
-    Cost: per update two passes over the prompts of `2 · others` facts.
+    Each once with input embeddings, and once with read-out directions.
+
+    Cost: per update four passes over the prompts of `2 · others` facts.
     """
     by_relation: dict[str, list[int]] = {}
     for index, bag in enumerate(prompts.bags):
@@ -105,24 +109,22 @@ def updates(
             drawn = random_neurons(len(chosen), (network.n_layers, network.d_mlp), "kn", "update", seed, relation, done)
             done += 1
             places, new = ([row], prompts.rows(near), prompts.rows(far)), rng.choice(others)
-            for name, own_neurons in ((IG, chosen), (RANDOM, drawn)):
-                yield [relation, bag.fact.line, name, *_update(network, prompts, own_neurons, places, new, how)]
+            pair = [int(prompts.before.predicted[row]), new]
+            directions = read_out(network, prompts.clozes[row], pair)
+            for words, ending in ((None, ""), (directions, READ_OUT)):
+                for name, own_neurons in ((IG, chosen), (RANDOM, drawn)):
+                    edit = update(network, own_neurons, *pair, removed=how.removed, added=how.added, words=words)
+                    yield [relation, bag.fact.line, name + ending, *_outcome(network, prompts, edit, places, new)]
 
 
-def _update(
-    network: Network,
-    prompts: Prompts,
-    neurons: Sequence[Neuron],
-    places: tuple[list[int], list[int], list[int]],
-    new: int,
-    how: UpdateSettings,
+def _outcome(
+    network: Network, prompts: Prompts, edit: Edit, places: tuple[list[int], list[int], list[int]], new: int
 ) -> list:
     """Return one update's numbers from `neurons` on: its own prompt, the relation's other facts, other relations'."""
     [[row], near, far] = places
     before, cloze = prompts.before, prompts.clozes[row]
     wanted = [replace(cloze, answer=new)]
     start = read_answers(network, wanted, len(cloze.ids))
-    edit = update(network, neurons, int(before.predicted[row]), new, removed=how.removed, added=how.added)
     with applied(network.lm, edit):
         end = read_answers(network, wanted, len(cloze.ids))
         intra, inter = (prompts.ask(network, rows) for rows in (near, far))
@@ -130,7 +132,7 @@ def _update(
     probabilities = [float(one.log_probs.exp()[0]) for one in (start, end)]
     rank = int(end.ranks[0])
     changed = int(end.predicted[0]) != cloze.answer
-    return [len(neurons), int(changed), int(rank == 0), int(rank < 5), 1 / (rank + 1), *probabilities, *nll]
+    return [edit.info["neurons"], int(changed), int(rank == 0), int(rank < 5), 1 / (rank + 1), *probabilities, *nll]
 
 
 def erasures(

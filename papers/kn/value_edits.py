@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from papers.kn.network import Network
+from papers.kn.network import Cloze, Network
 from papers.kn.neurons import Neuron
 from shared.deltas import Edit, WeightDelta
 
@@ -38,8 +38,29 @@ def value_edit(network: Network, neurons: Sequence[Neuron], change: Change, **in
     return Edit(tuple(deltas), {"neurons": len(neurons), **info})
 
 
+def read_out(network: Network, cloze: Cloze, tokens: Sequence[int]) -> Float[Tensor, "token d_model"]:
+    """Return, for each token, the direction in which the last layer's feed-forward output raises its score most.
+
+    It is the gradient of the score at this prompt, and not from the paper: a head that transforms what it reads, as
+    BERT's does, need not read a word's input embedding as that word.
+
+    Cost: one forward pass, and one backward pass per token through the norm and the head.
+    """
+    clean = network.clean([cloze])
+    change = clean.logits.new_zeros(1, 1, network.lm.arch.d_model).requires_grad_()
+    scores = network.resume(clean, network.n_layers - 1, change)[0, 0]
+    return torch.stack([torch.autograd.grad(scores[token], change, retain_graph=True)[0][0, 0] for token in tokens])
+
+
 def update(
-    network: Network, neurons: Sequence[Neuron], old: int, new: int, *, removed: float | int, added: float | int
+    network: Network,
+    neurons: Sequence[Neuron],
+    old: int,
+    new: int,
+    *,
+    removed: float | int,
+    added: float | int,
+    words: Float[Tensor, "2 d_model"] | None = None,
 ) -> Edit:
     """Return the edit that writes a new tail in the place of the old one (§4.4.1).
 
@@ -50,9 +71,10 @@ def update(
     Args:
         old, new: tokens whose input embeddings are e.
         removed, added: λ₁ and λ₂ (the authors' code: 1 and 8).
+        words: other vectors of the old and the new tail than their embeddings.
     """
-    embedding = network.lm.arch.embedding.weight
-    direction = added * embedding[new] / embedding[new].norm() - removed * embedding[old] / embedding[old].norm()
+    before, after = network.lm.arch.embedding.weight[[old, new]] if words is None else words
+    direction = added * after / after.norm() - removed * before / before.norm()
     return value_edit(network, neurons, lambda values: values.norm(dim=1, keepdim=True) * direction)
 
 

@@ -24,7 +24,8 @@ def make(request: Request) -> Table:
         for metric in ("accuracy", "saved"):
             mean, std = own[metric].mean(), own[metric].std(ddof=0)
             cells.append(Cell(model, title, "sentences", metric, mean, mean - std, mean + std, len(own)))
-    how = Comparison(request.comparison().stands_for, exact=request.settings["exact"], baseline=NAMES["residual"])
+    # The paper's early exit is of the first paper's model, not of the second one's.
+    how = Comparison(request.settings["stands_for_first"], exact=False, baseline=NAMES["residual"])
     table = compare("table_b4", cells, request.reported("table_b4"), how)
     notes = [
         f"Scale: {request.settings['scale']}. Brackets: ± one standard deviation over five random divisions into "

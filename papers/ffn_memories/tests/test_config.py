@@ -46,6 +46,7 @@ def test_the_plan_hands_settings_on():
     assert "--skip 0 " in plan.common("triggers")(None, files)
     assert "--unwanted profession --wanted instrument" in plan.control
     assert json.loads(plan.comparison("b"))["stands_for"] == {"world-small": "gpt2"}
+    assert json.loads(plan.comparison("b"))["stands_for_first"] == {"world-small": "wikilm"}
 
 
 def test_text_without_a_book_of_facts_leaves_out_what_is_about_classes():

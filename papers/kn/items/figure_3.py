@@ -2,7 +2,6 @@
 
 from papers.kn.analysis import layers, read_sets
 from papers.kn.items.wording import SETS
-from shared.drawing import integer_ticks
 from shared.item_command import Drawing, Request, figure_main
 from shared.plots import COLUMN_INCHES, new_figure
 from shared.records import read_json
@@ -17,9 +16,10 @@ def make(request: Request) -> Drawing:
     panel.bar(frame["layer"], frame["value"], 0.8, bottom=-frame["value"] / 2, color=SETS["ig"][1])
     for line in frame.itertuples():
         panel.text(line.layer, line.value / 2 + 1, f"{line.value:.0f}", ha="center", fontsize=6)
-    panel.set(xlabel="layer", ylabel="share of knowledge neurons, %")
+    reach = frame["value"].max() / 2 + 6
+    panel.set(xlabel="layer", ylabel="share of knowledge neurons, %", ylim=(-reach, reach))
     panel.set_yticks([])
-    integer_ticks(panel.xaxis, len(frame))
+    panel.set_xticks(frame["layer"])
     return Drawing(figure, frame.assign(model=model))
 
 

@@ -43,6 +43,8 @@ def make(request: Request) -> Table:
         request,
         "Statuses compare the step from random neurons with the paper's. A fact all of whose neurons are common to its "
         "relation has none to edit and stays as it is.",
+        "As the head reads words: not the tails' input embeddings are written, but the directions in which the last "
+        "layer's output raises their scores most (not in the paper).",
     )
     return Table(table, Layout("Table 5: updating facts", COLUMNS, "Neurons", notes))
 

@@ -13,6 +13,10 @@ SETS = {
     "random": ("random neurons", "#999999"),
     "other": ("knowledge neurons of another relation's fact", "#CC79A7"),
 }
+READ_OUT = {
+    "ig_read_out": "knowledge neurons, as the head reads words",
+    "random_read_out": "random neurons, as the head reads words",
+}
 CHANGES = {"suppress": "set to zero", "amplify": "doubled"}
 KINDS = {
     "T1": ("names head and tail", "#009E73"),
@@ -29,7 +33,7 @@ def notes_of(request: Request, *more: str) -> Sequence[str]:
 
 def cell(model: str, name: str, metric: str, found: Interval, note: str = "") -> Cell:
     """Return a table's number for a set of neurons."""
-    title = SETS[name][0] if name in SETS else name
+    title = SETS[name][0] if name in SETS else READ_OUT.get(name, name)
     return Cell(model, title, "pararel", metric, found.mean, found.low, found.high, found.n, note)
 
 

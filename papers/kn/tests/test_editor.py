@@ -9,7 +9,7 @@ from papers.kn.editor import KnowledgeNeuronEditor
 from papers.kn.neurons import coarse
 from papers.kn.tests.networks import clozes_of, network_of
 from papers.kn.tests.oracle import attribute_slowly
-from papers.kn.value_edits import erase, update
+from papers.kn.value_edits import erase, read_out, update
 from shared.deltas import applied
 from shared.editors import make_editor
 from shared.errors import ConfigError, DataError
@@ -87,6 +87,26 @@ def test_update_and_erase_are_undone_bit_for_bit(kind):
         assert not torch.equal(changed, network.clean([cloze]).logits)
         assert all(torch.equal(tensor, before[name]) for name, tensor in network.lm.model.state_dict().items())
     assert values.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["masked", "gpt2"])
+def test_read_out_directions_are_slopes_of_scores(kind):
+    network = network_of(kind)
+    [cloze] = clozes_of(network)[:1]
+    directions = read_out(network, cloze, [cloze.answer, 2])
+    clean, step = network.clean([cloze]), 1e-2
+    for token, direction in zip([cloze.answer, 2], directions, strict=True):
+        unit = direction / direction.norm()
+        moves = torch.stack([step * unit, -step * unit])[:, None]
+        with torch.no_grad():
+            up, down = network.resume(clean, network.n_layers - 1, moves)[:, 0, token]
+        assert float((up - down) / (2 * step)) == pytest.approx(float(direction.norm()), rel=2e-2)
+    edit = update(network, [(1, 4)], 7, 9, removed=1.0, added=8.0, words=directions)
+    value, units = network.values(1)[4], directions / directions.norm(dim=1, keepdim=True)
+    [delta] = edit.deltas
+    wanted = value.norm() * (8 * units[1] - units[0])
+    changed = delta.matrix() if delta.matrix().shape == network.values(1).shape else delta.matrix().T
+    torch.testing.assert_close(changed[4], wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_update_adds_embeddings_at_the_values_own_length():
