@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from peft import LoraConfig
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.functional import pad
 
 from shared.deltas import Edit, WeightDelta
 from shared.errors import DataError, ModelError
@@ -59,28 +62,28 @@ def load_edit(path: Path) -> Edit:
 def save_lora(lm: LM, edit: Edit, folder: Path) -> None:
     """Write a weight edit as a LoRA adapter that `peft` loads on the unedited model with equal logits.
 
-    A change `left @ right` of rank r is the adapter A = leftᵀ, B = rightᵀ with scale 1. Dense changes are refused
-    rather than truncated.
+    A change `left @ right` of rank r is the adapter A = leftᵀ, B = rightᵀ with scale 1. A whole matrix is the product
+    of itself and the identity: exact, of rank d_out. Smaller ranks than the largest are filled up with zeros.
 
     Raises:
-        ModelError: the edit has a dense part, a bias change, or modules of different rank.
+        ModelError: the edit changes no weights, or a bias, or adds neurons, or is a context.
     """
-    for delta in edit.deltas:
-        if delta.left is None or delta.bias is not None:
-            raise ModelError(
-                f"the edit of {delta.module} is not low-rank without a bias change; a LoRA adapter cannot hold it: "
-                "save the edit itself or the whole edited model"
-            )
-    ranks = {delta.left.shape[1] for delta in edit.deltas}
-    if len(ranks) != 1:
-        raise ModelError(f"the edit has modules of ranks {sorted(ranks)}, expected one rank for all")
-    names = [delta.module for delta in edit.deltas]
-    modules = [lm.arch.module_named(name) for name in names]
+    if edit.neurons or edit.context or not edit.deltas:
+        raise ModelError(f"{folder}: a LoRA adapter holds changes of weights; this edit is of kind {edit.kind!r}")
+    biased = [delta.module for delta in edit.deltas if delta.bias is not None]
+    if biased:
+        raise ModelError(
+            f"the edit changes the bias of {', '.join(biased)}, which a LoRA adapter cannot hold: save the edit itself "
+            "or the whole edited model"
+        )
+    factors = {delta.module: _factors(delta) for delta in edit.deltas}
+    rank = max(left.shape[1] for left, _ in factors.values())
+    modules = [lm.arch.module_named(name) for name in factors]
     config = LoraConfig(
-        r=ranks.pop(),
-        lora_alpha=edit.deltas[0].left.shape[1],
+        r=rank,
+        lora_alpha=rank,
         lora_dropout=0.0,
-        target_modules=names,
+        target_modules=list(factors),
         fan_in_fan_out=all(Architecture.input_first(module) for module in modules),
         task_type="CAUSAL_LM",
         base_model_name_or_path=lm.name,
@@ -89,7 +92,14 @@ def save_lora(lm: LM, edit: Edit, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(folder)
     tensors = {}
-    for delta in edit.deltas:
-        tensors[f"base_model.model.{delta.module}.lora_A.weight"] = delta.left.T.contiguous()
-        tensors[f"base_model.model.{delta.module}.lora_B.weight"] = delta.right.T.contiguous()
+    for module, (left, right) in factors.items():
+        missing = rank - left.shape[1]
+        tensors[f"base_model.model.{module}.lora_A.weight"] = pad(left.T, (0, 0, 0, missing)).contiguous()
+        tensors[f"base_model.model.{module}.lora_B.weight"] = pad(right.T, (0, missing)).contiguous()
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def _factors(delta: WeightDelta) -> tuple[Float[Tensor, "d_in rank"], Float[Tensor, "rank d_out"]]:
+    if delta.left is not None:
+        return delta.left.float(), delta.right.float()
+    return delta.dense.float(), torch.eye(delta.dense.shape[1], device=delta.dense.device)

@@ -1,20 +1,15 @@
 """What the paper's command line does: write many facts at once, evaluate a file of cases."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
-
-import torch
 
 import papers.memit.baselines
 import papers.memit.editor  # noqa: F401 (both register their methods)
 from papers.memit import PAPER
 from papers.memit.editor import CONTEXT_STARTS
 from shared import command
-from shared.adapters import save_lora
 from shared.command import load, moments_for, save, say, show
 from shared.contexts import sample_contexts
-from shared.deltas import Edit
 from shared.editors import Editor, make_editor
 from shared.errors import ConfigError
 from shared.models import LM
@@ -45,19 +40,6 @@ def build_editor(options: argparse.Namespace, lm: LM) -> Editor:
     return make_editor(options.editor, **settings)
 
 
-def as_factors(edit: Edit) -> Edit:
-    """Return the edit with every change as two factors of one rank, which is what a LoRA adapter can hold.
-
-    A whole matrix M of a mass edit is the product of M and the identity: exact, of rank d_model.
-    """
-    deltas = []
-    for delta in edit.deltas:
-        if delta.dense is not None:
-            delta = replace(delta, left=delta.dense, right=torch.eye(delta.dense.shape[1]).to(delta.dense), dense=None)
-        deltas.append(replace(delta, left=delta.left.float(), right=delta.right.float()))
-    return replace(edit, deltas=tuple(deltas))
-
-
 def edit(options: argparse.Namespace) -> None:
     """Write the requests of a file at once; show some answers before and after; save what was asked for."""
     requests = [case.request for case in read_requests(options.requests)]
@@ -68,10 +50,6 @@ def edit(options: argparse.Namespace) -> None:
     for request in requests[: options.show]:
         for comparison in compare(lm, made, request, length=options.length, seed=options.seed, paper=PAPER.key):
             show(comparison)
-    if options.save_adapter and options.editor == "memit":
-        save_lora(lm, as_factors(made), options.save_adapter)
-        say(f"\nLoRA adapter saved to {options.save_adapter} (load it with peft on the unedited model)")
-        options.save_adapter = None
     save(options, lm, made)
 
 
