@@ -69,14 +69,28 @@ class _Answer(BaseModel):
     answer: str
 
 
+class _Meta(BaseModel):
+    subject: str = ""
+    relation_id: str = ""
+
+
 class _Annotated(BaseModel):
-    """A line of De Cao et al.'s data: an input, the model's answer, other answers, paraphrases it agrees on."""
+    """A line of De Cao et al.'s data: an input, the model's answer, other answers, paraphrases it agrees on.
+
+    Where `meta` names subject and relation, several lines may be about one fact.
+    """
 
     input: str
     prediction: str
     alternatives: tuple[str, ...]
     filtered_rephrases: tuple[str, ...]
     output: tuple[_Answer, ...] = Field(min_length=1)
+    meta: _Meta = _Meta()
+
+    @property
+    def about(self) -> str:
+        """The fact, or "" where the file does not tell it."""
+        return f"{self.meta.subject}: {self.meta.relation_id}" if self.meta.subject else ""
 
 
 def counterfact_examples(path: str | Path, part: str, held_out: int, validation: int) -> ExampleSet:
@@ -166,8 +180,10 @@ def _annotated(path: str | Path, target_of: Callable[[_Annotated, random.Random]
         equivalents = tuple(text for text in record.filtered_rephrases if text != record.input)
         if record.alternatives and equivalents:
             target = target_of(record, random.Random(seed_for("edited to", seed, index)))
-            examples.append(EditExample(index, record.input, target, equivalents, record.prediction))
-    return ExampleSet(tuple(examples), tuple(Statement(record.input, record.output[0].answer) for record in records))
+            known = {"old": record.prediction, "about": record.about}
+            examples.append(EditExample(index, record.input, target, equivalents, **known))
+    anchors = tuple(Statement(record.input, record.output[0].answer, record.about) for record in records)
+    return ExampleSet(tuple(examples), anchors)
 
 
 class _Continuations(BaseModel):

@@ -13,6 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from shared.edit_examples import EditExample, ExampleSet
+from shared.errors import DataError
 from shared.learned_editors import Edits
 from shared.models import LM
 from shared.seeding import seed_for
@@ -149,10 +150,36 @@ class Pool:
         return drawn
 
     def draw(self, rng: random.Random, n_groups: int, n_edits: int, n_anchors: int) -> Episode:
-        """Return a random episode; no example occurs twice in it while there are enough of them."""
-        count = n_groups * n_edits
-        wanted = [index for _ in range(-(-count // len(self.examples))) for index in self.shuffled(rng)][:count]
-        return self.episode(rng, [wanted[i : i + n_edits] for i in range(0, count, n_edits)], n_anchors)
+        """Return a random episode."""
+        return self.episode(rng, self.groups(rng, n_groups, n_edits), n_anchors)
+
+    def groups(self, rng: random.Random, n_groups: int, n_edits: int) -> list[list[int]]:
+        """Return the examples of random edits, by index.
+
+        No example occurs twice while there are enough of them, and no edit has two that are about the same: they could
+        contradict each other.
+
+        Raises:
+            DataError: the examples are about fewer things than one edit has pairs.
+        """
+        about = [example.about or str(place) for place, example in enumerate(self.examples)]
+        if len(set(about)) < n_edits:
+            raise DataError(
+                f"an edit of {n_edits} pairs needs as many examples; these are about {len(set(about))} things"
+            )
+        waiting: list[int] = []
+        made = []
+        while len(made) < n_groups:
+            group: list[int] = []
+            later: list[int] = []
+            while len(group) < n_edits:
+                waiting = waiting or self.shuffled(rng)
+                index = waiting.pop(0)
+                taken = about[index] in {about[other] for other in group}
+                (later if taken else group).append(index)
+            made.append(group)
+            waiting = later + waiting
+        return made
 
     def shuffled(self, rng: random.Random) -> list[int]:
         """Return the indices of all examples in random order."""

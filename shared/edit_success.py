@@ -96,8 +96,7 @@ def episodes_of(pool: Pool, edits: int, n_edits: int, n_anchors: int, seed: int,
     """
     per_episode = max(1, rows // n_edits)
     rng = random.Random(seed_for("test", seed, n_edits))
-    order = [index for _ in range(-(-edits * n_edits // len(pool.examples))) for index in pool.shuffled(rng)]
-    groups = [order[start * n_edits : (start + 1) * n_edits] for start in range(edits)]
+    groups = pool.groups(rng, edits, n_edits)
     for first in range(0, edits, per_episode):
         yield pool.episode(rng, groups[first : first + per_episode], n_anchors)
 

@@ -1,4 +1,6 @@
 import random
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -162,3 +164,15 @@ def test_what_cannot_be_learned_is_reported():
 
 def test_models_of_every_family_are_accepted():
     assert isinstance(model_of("t5"), LM)
+
+
+def test_an_edit_of_several_pairs_never_contradicts_itself():
+    pool = pool_of("t5")
+    pool.examples = [replace(example, about=f"fact {place // 2}") for place, example in enumerate(pool.examples)]
+    groups = pool.groups(random.Random(0), 6, 3)
+    for group in groups:
+        assert len({pool.examples[index].about for index in group}) == 3
+    assert max(Counter(index for group in groups for index in group).values()) <= 3
+    assert sorted(index for (index,) in pool.groups(random.Random(0), 8, 1)) == list(range(8))
+    with pytest.raises(DataError, match="about 4 things"):
+        pool.groups(random.Random(0), 1, 5)
