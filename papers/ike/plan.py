@@ -4,10 +4,11 @@ The Snakefile asks a `Plan` and computes nothing itself. Methods named after a p
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.plan import RunPlan
+from shared.reporting import item_sources
 
 METHODS = ["papers.ike.editor", "papers.rome.editor", "papers.rome.baselines"]
 FACTS = "facts"
@@ -94,16 +95,25 @@ class Plan(RunPlan):
 
     # Items.
 
-    def size_models(self) -> list[str]:
-        """Return the models of Table 4, the lead first."""
-        return [self.lead, *self.sizes]
+    def sources(self) -> Callable[[Any, Any], str]:
+        """Return the function that lists what each item is made from: models, and names of the rule's inputs."""
+        inputs = {
+            "table_2": ["main"],
+            "table_3": ["ablations"],
+            "table_4": ["main", "sizes"],
+            "table_5": ["effects"],
+            "table_6": ["effects"],
+            "table_7": ["cases", "pool"],
+            "table_8": ["cases"],
+            "table_9": ["sequences"],
+            "table_10": ["memory"],
+            "figure_3": ["texts"],
+        }
+        models = {"table_4": [self.lead, *self.sizes]}
+        return item_sources({item: (models.get(item, [self.lead] * len(own)), own) for item, own in inputs.items()})
 
-    def size_records(self) -> list[str]:
-        """Return the summaries behind Table 4, in the order of its models."""
-        own = f"<results>/ike/{self.lead}/counterfact/summary.csv"
-        return [own, *(f"<results>/ike/{model}/sizes/summary.csv" for model in self.sizes)]
-
-    def examples(self) -> str:
-        """Return, as JSON, the shown cases and the settings that choose their demonstrations."""
-        settings = self._config["editors"]["ike"] | self._config["models"][self.lead].get("ike", {})
-        return json.dumps({"cases": self._config["shown"], "ike": settings}, sort_keys=True)
+    def item_settings(self) -> str:
+        """Return, as JSON, the settings of all items: how models compare, the shown cases, their demonstrations."""
+        demonstrated = self._config["editors"]["ike"] | self._config["models"][self.lead].get("ike", {})
+        shown = {"cases": self._config["shown"], "ike": demonstrated}
+        return json.dumps(json.loads(self.comparison([self.lead, *self.sizes])) | shown, sort_keys=True)

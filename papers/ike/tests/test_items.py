@@ -1,7 +1,6 @@
 """The paper's tables, made from small records written by hand; its settings; its plan; its command line."""
 
 import json
-import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +23,6 @@ from shared.tables import NOT_RUN, read_csv
 
 FOLDER = Path(__file__).resolve().parent.parent
 CONFIG, SCHEMA, REPORTED = FOLDER / "config.yaml", FOLDER / "config.schema.yaml", FOLDER / "reported.csv"
-RULES = re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", (FOLDER / "tables.smk").read_text(), re.MULTILINE)
 METRICS = [f"{kind}_{what}" for kind in ("efficacy", "paraphrase", "neighborhood") for what in ("score", "magnitude")]
 EDITORS = ["none", "ft", "rome", "prompt", "ike"]
 RUN = {
@@ -44,11 +42,20 @@ def config():
     return read_yaml(CONFIG) | {"run": RUN}
 
 
-def test_items_have_scripts_captions_and_lines_in_the_overview():
+def sources(plan):
+    """Return what each item is made from, where every input of the rule is one file of its own name."""
+    names = ["main", "ablations", "effects", "memory", "cases", "pool", "sequences", "texts"]
+    given = {name: f"{name}.csv" for name in names} | {"sizes": [f"{model}.csv" for model in plan.sizes]}
+    return json.loads(plan.sources()(None, given))
+
+
+def test_items_have_scripts_captions_sources_and_lines_in_the_overview(config):
     items = read_items(FOLDER / "items.yaml")
-    assert {name for name, item in items.items() if not item.out_of_reach} == set(RULES)
-    for item in RULES:
-        assert "snakemake.params.models" in (FOLDER / "items" / f"{item}.rst").read_text()
+    made_from = sources(Plan(config))
+    assert {name for name, item in items.items() if not item.out_of_reach} == set(made_from)
+    for item, own in made_from.items():
+        assert len(own["models"]) == len(own["inputs"])
+        assert "snakemake.params." in (FOLDER / "items" / f"{item}.rst").read_text()
         assert (FOLDER / "items" / f"{item}.py").is_file()
 
 
@@ -102,7 +109,7 @@ def test_tables_and_claims(tmp_path, config):
 
 def test_listings(tmp_path, config):
     cases = golden.FOLDER / "requests.json"
-    settings = json.loads(Plan(config).examples()) | {"cases": [0]}
+    settings = json.loads(Plan(config).item_settings()) | {"cases": [0]}
     settings["ike"] |= {"k": 4}
     frame = pd.read_csv(made(table_7, tmp_path, ["m", "m"], [cases, cases], settings))
     assert len(frame) == 5
@@ -149,12 +156,13 @@ def test_a_wrong_setting_is_named(config, path, value, message):
 def test_the_plan(config):
     plan = Plan(config)
     assert (plan.lead, plan.sizes) == ("world-context", ["world-context-tiny", "world-small"])
-    assert len(plan.size_models()) == len(plan.size_records())
+    assert sources(plan)["table_4"]["inputs"] == ["main.csv", "world-context-tiny.csv", "world-small.csv"]
     large = Plan({**config, "use_models": None, "sizes": [], "run": {**RUN, "models": ["gpt2-xl"], "scale": "paper"}})
     assert (large.lead, large.sizes) == ("gpt2-xl", [])
+    assert sources(large)["table_4"] == {"models": ["gpt2-xl"], "inputs": ["main.csv"]}
     wildcards = SimpleNamespace(model="world-context", run="counterfact")
     variants = json.loads(plan.variants(wildcards))
-    assert variants["ike"]["k"] == 16
+    assert variants["ike"]["k"] == 8
     assert variants["prompt"] == {"editor": "prompt", "probe_tokens": 32}
     files = plan.memory_inputs(wildcards)
     options = plan.memorisation(wildcards, files)
