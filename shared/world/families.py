@@ -53,7 +53,7 @@ FAMILIES = {
         "classifier",
         {
             "tiny": FamilyRecipe(d_model=64, layers=3, heads=4, steps=360, retrieval_share=0.3),
-            "small": FamilyRecipe(d_model=128, layers=4, heads=4, steps=1900, retrieval_share=0.3),
+            "small": FamilyRecipe(d_model=128, layers=4, heads=4, steps=1800, retrieval_share=0.5, second_rate=0.5),
         },
     ),
     "masked": Family(

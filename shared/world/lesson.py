@@ -20,6 +20,9 @@ from shared.world.optimisation import make_optimisers, rate_factor, set_rates, t
 
 logger = logging.getLogger(__name__)
 
+# Least factor on the base rates in the first of two parts.
+FIRST_LOWEST = 0.1
+
 
 @dataclass(frozen=True)
 class FamilyRecipe:
@@ -39,6 +42,7 @@ class FamilyRecipe:
         label_smoothing: share of a target's probability that goes to all words alike; it keeps the masked model's
             probabilities away from 1, where attributions vanish.
         retrieval_share: share of a classifier's steps, at their start, that teach it objects first.
+        second_rate: greatest factor on the rates in the steps after these.
     """
 
     d_model: int
@@ -53,6 +57,7 @@ class FamilyRecipe:
     vocabulary: int = 1000
     label_smoothing: float = 0.0
     retrieval_share: float = 0.0
+    second_rate: float = 1.0
 
     def __post_init__(self) -> None:
         if self.d_model % self.heads:
@@ -69,11 +74,13 @@ class FamilyRecipe:
     def rate_at(self, step: int) -> float:
         """Return the factor on the base learning rates at `step`.
 
-        A classifier's rate is held until its last third: it turns from guessing to knowing late and suddenly.
+        A classifier's rate falls in each of its two parts: objects are only learnt at low rates, and verdicts only once
+        the objects are known.
         """
-        if not self.first_steps:
-            return rate_factor(step, self.steps, self.warmup)
-        return min(1.0, (step + 1) / self.warmup) * min(1.0, max(0.02, 3 * (1.0 - step / self.steps)))
+        first = self.first_steps
+        if step >= first:
+            return rate_factor(step - first, self.steps - first, self.warmup, scale=self.second_rate if first else 1.0)
+        return min(1.0, (step + 1) / self.warmup) * max(FIRST_LOWEST, 1.0 - step / first)
 
 
 @runtime_checkable
