@@ -116,6 +116,16 @@ module t_patcher:
 use rule * from t_patcher as t_patcher_*
 
 
+module serac:
+    snakefile:
+        "papers/serac/Snakefile"
+    config:
+        paper_config("serac")
+
+
+use rule * from serac as serac_*
+
+
 include: "workflow/compare.smk"
 
 

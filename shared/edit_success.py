@@ -133,13 +133,15 @@ def ask_after_edits(
         episodes = episodes_of(pool, edits, n_edits, n_anchors, seed)
         for episode in tqdm(episodes, desc=name, unit="batch", disable=None):
             with fused_gelu(lm):
-                found = list(_asked(lm, name, method, episode, n_edits, done))
+                found = list(ask_episode(lm, name, method, episode, n_edits, done))
             yield from found
             done += episode.edits.n_groups
 
 
-def _asked(lm: LM, name: str, method: Method, episode: Episode, n_edits: int, done: int) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one episode."""
+def ask_episode(
+    lm: LM, name: str, method: Method, episode: Episode, n_edits: int, done: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one episode, as `ask_after_edits` does; `done` edits stand before its first one."""
     prepared = method.prepare(lm, episode.edits)
     members = [example for ids in episode.example_ids for example in ids]
     asked = {

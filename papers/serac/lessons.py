@@ -1,0 +1,106 @@
+"""What the two parts are shown: edits, inputs in their scope, and inputs beside it."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from papers.serac.descriptor import Descriptor
+from shared.edit_examples import EditExample, ExampleSet, Statement
+from shared.errors import DataError
+from shared.scope_examples import FALSE, TRUE
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Some edits, an input in the scope of each, and an input out of the scope of each.
+
+    Attributes:
+        edits: k edits about different things.
+        inside: an input that each edit decides, with its answer.
+        outside: an input that each edit leaves alone.
+        free: pairs of an input (those inside, then those outside) and an edit of which it is known that the input is
+            out of the edit's scope. It is not known of inputs that name the answer of another edit.
+    """
+
+    edits: tuple[Descriptor, ...]
+    inside: tuple[Statement, ...]
+    outside: tuple[Statement, ...]
+    free: Bool[Tensor, "input edit"]
+
+
+class Teacher:
+    """Draws lessons from examples.
+
+    Args:
+        sets: the same examples with other answers to edit in, and statements out of scope.
+        asserted: edits are statements that are asserted true, without an answer of their own.
+        near_share: share of the inputs out of scope that are hard ones, where an example has some.
+    """
+
+    def __init__(self, sets: Sequence[ExampleSet], *, asserted: bool, near_share: float):
+        self._sets, self._asserted, self._near_share = list(sets), asserted, near_share
+
+    def descriptor(self, example: EditExample) -> Descriptor:
+        """Return an example's edit."""
+        return Descriptor(example.source, "" if self._asserted else example.target)
+
+    def inside(self, rng: random.Random, example: EditExample) -> Statement:
+        """Return an input that the edit decides: its own, a paraphrase, an implied or a judged one, each as often."""
+        return rng.choice(rng.choice(kinds_of(example)))
+
+    def outside(
+        self, rng: random.Random, example: EditExample, anchors: Sequence[Statement], held: set[str]
+    ) -> Statement:
+        """Return an input that is about nothing that is edited, by `near_share` one that is near the edit."""
+        near = [item for item in example.near if item.about not in held]
+        if near and rng.random() < self._near_share:
+            return rng.choice(near)
+        return unrelated(rng, anchors, held)
+
+    def lesson(self, rng: random.Random, count: int) -> Lesson:
+        """Return a lesson of `count` edits, fewer where two of those drawn are about the same."""
+        chosen = rng.choice(self._sets)
+        drawn = rng.sample(chosen.examples, min(count, len(chosen.examples)))
+        examples = list({example.about or example.source: example for example in drawn}.values())
+        held = {example.about for example in examples if example.about}
+        inside = [self.inside(rng, example) for example in examples]
+        outside = [self.outside(rng, example, chosen.anchors, held) for example in examples]
+        edits = tuple(self.descriptor(example) for example in examples)
+        inputs = [item.source for item in (*inside, *outside)]
+        free = torch.tensor([[not edit.target or edit.target not in text for edit in edits] for text in inputs])
+        own = torch.eye(len(edits), dtype=torch.bool)
+        free[: len(edits)] &= ~own
+        free[len(edits) :] |= own
+        return Lesson(edits, tuple(inside), tuple(outside), free)
+
+    def answers(self, rng: random.Random, count: int) -> list[tuple[Descriptor, Statement]]:
+        """Return edits with an input in the scope of each and its answer, for the counterfactual model."""
+        chosen = rng.choice(self._sets)
+        examples = rng.choices(chosen.examples, k=count)
+        return [(self.descriptor(example), self.inside(rng, example)) for example in examples]
+
+
+def kinds_of(example: EditExample) -> list[list[Statement]]:
+    """Return what an edit decides, by kind: its own input, paraphrases, implied inputs, judged inputs."""
+    own = [Statement(text, example.target) for text in example.equivalents if text == example.source]
+    paraphrases = [Statement(text, example.target) for text in example.equivalents if text != example.source]
+    judged = [item for item in example.entailed if item.target in (TRUE, FALSE)]
+    implied = [item for item in example.entailed if item.target not in (TRUE, FALSE)]
+    return [kind for kind in (own, paraphrases, implied, judged) if kind]
+
+
+def unrelated(rng: random.Random, anchors: Sequence[Statement], held: set[str]) -> Statement:
+    """Return a random statement that is about nothing that is held.
+
+    Raises:
+        DataError: there is no such statement among many drawn.
+    """
+    for _ in range(1000):
+        item = rng.choice(anchors)
+        if not item.about or item.about not in held:
+            return item
+    raise DataError("no statement out of the scope of the drawn edits; use more records or fewer edits at once")

@@ -1,0 +1,186 @@
+"""Training of the two parts, apart from each other (§3.3 of the paper; their losses share no parameter).
+
+The classifier learns by a balanced binary cross-entropy over pairs of edits and inputs, the counterfactual model by the
+likelihood of the right answers with the edit before the input.
+"""
+
+import copy
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from papers.serac.counterfactual import counterfactual_row
+from papers.serac.lessons import Lesson, Teacher
+from papers.serac.scope import BOUNDARY, CrossScope, EmbeddingScope
+from shared.errors import ConfigError, NumericalError
+from shared.models import LM
+from shared.seeding import seed_for
+from shared.text_batches import IGNORED, answered, collate, predictions, token_nll
+
+log = logging.getLogger(__name__)
+# Stands for 1 - g where that is 0 in the authors' code.
+LEAST = 1.2e-7
+DIAGONAL, ALL = "diagonal", "all"
+
+
+@dataclass(frozen=True)
+class PartSettings:
+    """How one part is trained.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: edits per step.
+        lr: learning rate of Adam, which rises over the first 5 % of the steps and then falls linearly to 0.
+        clip: largest norm of a gradient.
+        negatives: `diagonal` (each edit with its own input out of scope, as in the authors' code) or `all` pairs that
+            are known to be out of scope.
+        near_share: share of hard inputs among those out of scope.
+        validate_every: steps between validations; the weights of the best one are kept.
+        validation_batches: lessons of a validation.
+        seed: of what is drawn.
+    """
+
+    steps: int
+    batch: int = 10
+    lr: float | int = 1e-5
+    clip: float | int = 100.0
+    negatives: str = DIAGONAL
+    near_share: float | int = 0.5
+    validate_every: int = 200
+    validation_batches: int = 6
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 2 or not self.lr > 0 or self.validate_every < 1:
+            raise ConfigError(
+                f"training: steps {self.steps}, batch {self.batch}, lr {self.lr}, validate_every "
+                f"{self.validate_every}; expected at least 1, at least 2, above 0, at least 1"
+            )
+        if self.negatives not in (DIAGONAL, ALL):
+            raise ConfigError(f"training: negatives {self.negatives!r} are unknown; expected {DIAGONAL} or {ALL}")
+
+
+def scope_loss(scores: Float[Tensor, "input edit"], lesson: Lesson, negatives: str) -> Tensor:
+    """Return the balanced cross-entropy of log g over a lesson's pairs: mean over positives plus mean over negatives.
+
+    Args:
+        scores: log g of the inputs inside, then those outside, with each edit.
+        negatives: which pairs are negatives, see `PartSettings`.
+    """
+    count = len(lesson.edits)
+    positive = -scores[:count].diagonal().mean()
+    chosen = scores[count:].diagonal() if negatives == DIAGONAL else scores[lesson.free.to(scores.device)]
+    return positive - (-torch.expm1(chosen)).clamp(min=LEAST).log().mean()
+
+
+def scope_accuracy(scores: Float[Tensor, "input edit"], lesson: Lesson) -> dict[str, float]:
+    """Return shares of right decisions: inputs inside that their own edit covers, that it is the likeliest for, and
+    inputs outside that no edit covers."""
+    count = len(lesson.edits)
+    own = scores[:count].diagonal()
+    return {
+        "covered": (own > BOUNDARY).float().mean().item(),
+        "retrieved": (scores[:count].argmax(1).cpu() == torch.arange(count)).float().mean().item(),
+        "left_alone": (scores[count:].max(1).values <= BOUNDARY).float().mean().item(),
+    }
+
+
+def train_scope(
+    scope: EmbeddingScope | CrossScope, teacher: Teacher, examiner: Teacher, settings: PartSettings
+) -> dict[str, Any]:
+    """Train a scope classifier in place and return the history of its validations."""
+    rng = random.Random(seed_for("scope lessons", settings.seed))
+
+    def scores_of(lesson: Lesson) -> Tensor:
+        return scope.log_scores(lesson.edits, [item.source for item in (*lesson.inside, *lesson.outside)])
+
+    def loss() -> Tensor:
+        lesson = teacher.lesson(rng, settings.batch)
+        return scope_loss(scores_of(lesson), lesson, settings.negatives)
+
+    def examine() -> dict[str, float]:
+        own = random.Random(seed_for("scope validation", settings.seed))
+        found = []
+        for _ in range(settings.validation_batches):
+            lesson = examiner.lesson(own, settings.batch)
+            scores = scores_of(lesson)
+            found.append(
+                {"loss": scope_loss(scores, lesson, settings.negatives).item()} | scope_accuracy(scores, lesson)
+            )
+        return {name: sum(entry[name] for entry in found) / len(found) for name in found[0]}
+
+    history = _fit(scope.model, loss, examine, settings, "scope classifier")
+    if isinstance(scope, EmbeddingScope):
+        scope.forget()
+    return history
+
+
+def train_counterfactual(lm: LM, teacher: Teacher, examiner: Teacher, settings: PartSettings) -> dict[str, Any]:
+    """Train a counterfactual model in place and return the history of its validations."""
+    rng = random.Random(seed_for("counterfactual lessons", settings.seed))
+
+    def asked(source: Teacher, own: random.Random) -> tuple[Tensor, Any]:
+        pairs = source.answers(own, settings.batch)
+        rows = [counterfactual_row(lm, edit, item.source, item.target) for edit, item in pairs]
+        batch = collate(lm, rows)
+        return predictions(lm, batch), batch
+
+    def loss_of(logits: Tensor, batch: Any) -> Tensor:
+        return token_nll(logits, batch).sum() / (batch.labels != IGNORED).sum()
+
+    def examine() -> dict[str, float]:
+        own = random.Random(seed_for("counterfactual validation", settings.seed))
+        found = []
+        for _ in range(settings.validation_batches):
+            logits, batch = asked(examiner, own)
+            right = answered(logits, batch).float().mean().item()
+            found.append({"loss": loss_of(logits, batch).item(), "right": right})
+        return {name: sum(entry[name] for entry in found) / len(found) for name in found[0]}
+
+    return _fit(lm.model, lambda: loss_of(*asked(teacher, rng)), examine, settings, "counterfactual model")
+
+
+def _fit(
+    model: nn.Module,
+    loss: Callable[[], Tensor],
+    examine: Callable[[], dict[str, float]],
+    settings: PartSettings,
+    title: str,
+) -> dict[str, Any]:
+    """Take the steps, keep the weights of the best validation, and return the history."""
+    model.requires_grad_(True)
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr)
+    warm_up = max(1, settings.steps // 20)
+    began, history, best = time.monotonic(), [], None
+    device = next(model.parameters()).device.type
+    for step in tqdm(range(settings.steps), desc=title, disable=None):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.lr * min((step + 1) / warm_up, (settings.steps - step) / settings.steps)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cpu"):
+            value = loss()
+        if not torch.isfinite(value):
+            raise NumericalError(f"{title}, step {step}: the loss is {value.item()}; lower lr ({settings.lr})")
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+        optimiser.step()
+        if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:
+            with torch.no_grad():
+                entry = {"step": step + 1, "training_loss": value.item(), **examine()}
+            history.append(entry)
+            log.info("%s: %s", title, {name: round(number, 3) for name, number in entry.items()})
+            if best is None or entry["loss"] < best[0]:
+                best = (entry["loss"], step + 1, copy.deepcopy(model.state_dict()))
+    model.load_state_dict(best[2])
+    model.requires_grad_(False)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    seconds = round(time.monotonic() - began, 1)
+    return {"best_step": best[1], "seconds": seconds, "parameters": parameters, "history": history}
