@@ -116,6 +116,16 @@ module t_patcher:
 use rule * from t_patcher as t_patcher_*
 
 
+module calinet:
+    snakefile:
+        "papers/calinet/Snakefile"
+    config:
+        paper_config("calinet")
+
+
+use rule * from calinet as calinet_*
+
+
 module serac:
     snakefile:
         "papers/serac/Snakefile"

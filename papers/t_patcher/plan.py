@@ -8,11 +8,11 @@ from shared.plan import PAPER_SCALE
 
 # Item → the runs that it is made from.
 RUNS = {
-    "table_1": ["folds"],
+    "table_1": ["folds", "tuning"],
     "table_2": ["stream", "causal"],
     "table_3": ["folds"],
     "table_ablations": ["ablations"],
-    "figure_4": ["folds"],
+    "figure_4": ["folds", "tuning"],
     "figure_5": ["folds"],
 }
 # What a run writes → the items that read it; all others read `streams.csv`.

@@ -1,0 +1,74 @@
+"""What a run makes of the paper's settings: options of the rule, and what the items are told."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shared.plan import PAPER_SCALE
+
+# Item → the file of a model's results that it reads.
+FILES = {
+    "table_1": "facts",
+    "table_2": "facts",
+    "table_3": "facts",
+    "table_5": "slots",
+    "figure_4": "facts",
+    "figure_7": "shift",
+}
+
+
+class Plan:
+    """The settings of CaliNet in one run of the workflow.
+
+    Args:
+        config: settings of the paper with the run's own under `run`.
+
+    Attributes:
+        networks: models that are run.
+        lead: the model of figures and listings.
+        files: facts and texts by name.
+        gpus: GPUs of each job that uses a model.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        self._config = config
+        self.networks: list[str] = config["use"]
+        self.lead = self.networks[0]
+        self.files: dict[str, str] = config["files"]
+        self.gpus = config["run"]["gpus"]
+
+    def options(self) -> str:
+        """Return the options of the program that calibrates."""
+        run = self._config["run"]
+        options = f"--study '{json.dumps(self._config['study'])}' --models '{json.dumps(self._assessed())}'"
+        return f"{options} --seed {run['seed']} --dtype {run['dtype']} --device {run['device']}"
+
+    def _assessed(self) -> dict[str, Any]:
+        return {name: self._config["models"][name] for name in self._config["assessed"]}
+
+    def used(self, item: str) -> list[str]:
+        """Return the models that an item is about: all in the main table, else the first."""
+        return self.networks if item == "table_3" else [self.lead]
+
+    def inputs(self, item: str) -> list[str]:
+        """Return the files that an item is made from; the main table's second half are the texts."""
+        files = [FILES[item], "texts"] if item == "table_3" else [FILES[item]]
+        return [f"<results>/calinet/{model}/{file}.csv" for file in files for model in self.used(item)]
+
+    def models(self, item: str) -> list[str]:
+        """Return the model of each of an item's files."""
+        return self.used(item) * (len(self.inputs(item)) // len(self.used(item)))
+
+    def settings(self) -> str:
+        """Return, as JSON, what the items show and how ours compare with the paper's models."""
+        known = {name: self._config["networks"][name]["stands_for"] for name in self.networks}
+        scale = self._config["run"]["scale"]
+        told = {
+            "stands_for": {name: paper for name, paper in known.items() if paper},
+            "exact": scale == PAPER_SCALE and all(name == paper for name, paper in known.items()),
+            "scale": scale,
+            "models": self._assessed(),
+            "stand_for_facts": self._config["stand_for"],
+            "figure_4": self._config["figure_4"],
+        }
+        return json.dumps(told)
