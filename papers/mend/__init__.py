@@ -14,5 +14,4 @@ PAPER = Paper(
     authors="Mitchell, Lin, Bosselut, Finn and Manning",
     year=2022,
     text="arXiv:2110.11309v2",
-    editors={"mend": "papers.mend.editor"},
 )
