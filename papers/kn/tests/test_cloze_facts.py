@@ -35,7 +35,8 @@ def test_one_file_or_a_folder_of_them(tmp_path):
         (tmp_path / name).mkdir()
         lines = [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
         bare = [{key: own[key] for key in own if key not in {"relation", "predicate_id"}} for own in lines]
-        (tmp_path / name / "P106.jsonl").write_text("\n".join(map(json.dumps, bare)))
+        published = {"patterns": {"lemma": "work", "tense": "present"}, "facts": {"uuid": "6a9d"}}[name]
+        (tmp_path / name / "P106.jsonl").write_text("\n".join(json.dumps(own | published) for own in bare))
     assert read_relations(tmp_path / "patterns", tmp_path / "facts") == [relation]
 
 
