@@ -44,6 +44,7 @@ METHODS: dict[str, Look] = {
     "serac": Look("SERAC", "#D55E00", "*"),
     "t_patcher": Look("T-Patcher", "#F0E442", "p"),
     "ike": Look("IKE", "#882255", "d"),
+    "prompt": Look("PROMPT", "#661100", "s"),
     "states": Look("hidden state", "#6A51A3", "o"),
     "mlp": Look("MLP", "#238B45", "s"),
     "attention": Look("attention", "#CB181D", "^"),
