@@ -11,29 +11,29 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import pad
 
+from shared.added_neurons import AddedNeurons
 from shared.deltas import Edit, WeightDelta
 from shared.errors import DataError, ModelError
 from shared.models import LM, Architecture
 
 _FIELDS = ("left", "right", "dense", "bias")
+_PLACES, _NEURONS = ("up", "down", "activation"), ("key", "bias", "value")
 
 
 def save_edit(edit: Edit, path: Path) -> None:
-    """Write the factors, dense changes and bias changes of an edit to one safetensors file.
-
-    Raises:
-        ModelError: the edit adds neurons, which are no change of weights.
-    """
-    if edit.neurons:
-        raise ModelError(f"{path}: the edit adds neurons to {edit.neurons[0].down}; such a file holds weight changes")
+    """Write an edit to one safetensors file: changes of weights, added neurons, or a context."""
     tensors = {
         f"{delta.module}:{name}": value.contiguous()
         for delta in edit.deltas
         for name in _FIELDS
         if (value := getattr(delta, name)) is not None
     }
+    for place, group in enumerate(edit.neurons):
+        tensors |= {f"neurons {place}:{name}": getattr(group, name).contiguous() for name in _NEURONS}
+    places = [{name: getattr(group, name) for name in _PLACES} for group in edit.neurons]
+    described = {"kind": edit.kind, "info": edit.info, "context": edit.context, "neurons": places}
     partial = path.with_name(path.name + ".part")
-    save_file(tensors, partial, metadata={"kind": edit.kind, "info": json.dumps(edit.info)})
+    save_file(tensors, partial, metadata={"edit": json.dumps(described)})
     partial.replace(path)
 
 
@@ -49,14 +49,19 @@ def load_edit(path: Path) -> Edit:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: cannot read an edit: {error}; write it again with save_edit") from error
-    fields: dict[str, dict[str, torch.Tensor]] = {}
+    if "edit" not in metadata:
+        raise DataError(f"{path}: holds tensors but does not say that they are an edit; write it with save_edit")
+    described = json.loads(metadata["edit"])
+    neurons = tuple(
+        AddedNeurons(**group, **{name: tensors.pop(f"neurons {place}:{name}") for name in _NEURONS})
+        for place, group in enumerate(described["neurons"])
+    )
+    fields: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         module, _, name = key.rpartition(":")
-        if name not in _FIELDS:
-            raise DataError(f"{path}: unexpected tensor {key!r}; expected MODULE:{'|'.join(_FIELDS)}")
         fields.setdefault(module, {})[name] = value
     deltas = tuple(WeightDelta(module, **parts) for module, parts in fields.items())
-    return Edit(deltas, json.loads(metadata.get("info", "{}")), metadata.get("kind", "weights"))
+    return Edit(deltas, described["info"], described["kind"], described["context"], neurons)
 
 
 def save_lora(lm: LM, edit: Edit, folder: Path) -> None:

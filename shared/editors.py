@@ -3,6 +3,7 @@
 A method registers itself where it is defined; a program that wants it imports that module and asks by name.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -87,6 +88,18 @@ def takes_of(name: str) -> tuple[str, ...]:
         ConfigError: if the name is unknown.
     """
     return _method(name).takes
+
+
+def named_settings(name: str) -> set[str] | None:
+    """Return the settings that the method called `name` takes, or None where its signature does not list them all.
+
+    Raises:
+        ConfigError: if the name is unknown.
+    """
+    parameters = inspect.signature(_method(name).make).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return {parameter.name for parameter in parameters}
 
 
 def make_editor(name: str, **settings: Any) -> Editor:

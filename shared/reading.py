@@ -1,7 +1,7 @@
 """Raw record files: read whole, checked record by record, refused with the place of the fault."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,11 +94,23 @@ def read_records(path: str | Path, schema: type[Schema], id_field: str = "case_i
         where = f"{path}: record {index}" + ("" if name is None else f" ({id_field} {name})")
         if not isinstance(record, dict):
             raise DataError(f"{where}: got {_shown(record)}, expected a JSON object; is this the right file?")
-        try:
-            checked.append(schema.model_validate(record))
-        except ValidationError as error:
-            raise DataError(f"{where}, {_explain(error)}; correct or remove this record") from error
+        checked.append(check_record(record, schema, where))
     return checked
+
+
+def check_record(record: Mapping[str, Any], schema: type[Schema], where: str) -> Schema:
+    """Check one record against a pydantic model.
+
+    Args:
+        where: what the record is called in a message.
+
+    Raises:
+        DataError: naming the first bad field, and what was expected.
+    """
+    try:
+        return schema.model_validate(dict(record))
+    except ValidationError as error:
+        raise DataError(f"{where}, {_explain(error)}; correct or remove this record") from error
 
 
 def refuse_duplicates(path: str | Path, ids: Iterable[int], id_field: str = "case_id") -> None:

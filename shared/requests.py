@@ -6,12 +6,13 @@ back as a list, so that a table can say how many there were.
 """
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from shared.reading import read_records, refuse_duplicates
+from shared.reading import check_record, read_records, refuse_duplicates
 
 log = logging.getLogger(__name__)
 
@@ -190,6 +191,11 @@ class _OwnRecord(BaseModel):
         _require_change(self.target_new, self.target_true)
         return self
 
+    def case(self, case_id: int) -> Case:
+        values = self.model_dump(exclude={"case_id"})
+        own = {name: values.pop(name) for name in ("subject", "relation_id", "prompt", "target_new", "target_true")}
+        return Case(request=EditRequest(case_id=case_id, **own), **values)
+
 
 def read_counterfact(path: str | Path) -> list[Case]:
     """Read CounterFact records (ROME, §3.3 and Table 2), in file order.
@@ -285,9 +291,18 @@ def read_requests(path: str | Path) -> list[Case]:
     records = read_records(path, _OwnRecord)
     ids = [index if record.case_id is None else record.case_id for index, record in enumerate(records)]
     refuse_duplicates(path, ids)
-    cases = []
-    for case_id, record in zip(ids, records, strict=True):
-        values = record.model_dump(exclude={"case_id"})
-        own = {name: values.pop(name) for name in ("subject", "relation_id", "prompt", "target_new", "target_true")}
-        cases.append(Case(request=EditRequest(case_id=case_id, **own), **values))
-    return cases
+    return [record.case(case_id) for case_id, record in zip(ids, records, strict=True)]
+
+
+def own_case(fields: Mapping[str, Any], case_id: int, where: str) -> Case:
+    """Return one fact of one's own, with the fields of `read_requests`, as a case.
+
+    Args:
+        case_id: its number, unless a field says it.
+        where: what it is called in messages.
+
+    Raises:
+        DataError: a field is missing, unknown or wrong.
+    """
+    record = check_record(fields, _OwnRecord, where)
+    return record.case(case_id if record.case_id is None else record.case_id)

@@ -13,4 +13,5 @@ PAPER = Paper(
     authors="Zheng, Li, Dong, Fan, Wu, Xu and Chang",
     year=2023,
     text="EMNLP 2023, pages 4862-4876, arXiv:2305.12740",
+    editors={"ike": "papers.ike.editor", "prompt": "papers.ike.editor"},
 )

@@ -15,4 +15,5 @@ PAPER = Paper(
     authors="Dai, Dong, Hao, Sui, Chang and Wei",
     year=2022,
     text="ACL 2022, pp. 8493-8502; arXiv:2104.08696v2",
+    editors={"kn": "papers.kn.editor"},
 )

@@ -13,4 +13,5 @@ PAPER = Paper(
     authors="De Cao, Aziz and Titov",
     year=2021,
     text="arXiv:2104.08164",
+    editors={"ke": "papers.knowledge_editor.editor"},
 )

@@ -15,4 +15,5 @@ PAPER = Paper(
     authors="Meng, Sen Sharma, Andonian, Belinkov and Bau",
     year=2023,
     text="arXiv:2210.07229v2",
+    editors={"memit": "papers.memit.editor", "ft_w": "papers.memit.baselines"},
 )

@@ -14,4 +14,5 @@ PAPER = Paper(
     authors="Mitchell, Lin, Bosselut, Finn and Manning",
     year=2022,
     text="arXiv:2110.11309v2",
+    editors={"mend": "papers.mend.editor"},
 )

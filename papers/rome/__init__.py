@@ -13,4 +13,10 @@ PAPER = Paper(
     authors="Meng, Bau, Andonian and Belinkov",
     year=2022,
     text="arXiv:2202.05262v5",
+    editors={
+        "rome": "papers.rome.editor",
+        "ft": "papers.rome.baselines",
+        "ft_l": "papers.rome.baselines",
+        "attn_edit": "papers.rome.baselines",
+    },
 )

@@ -14,4 +14,5 @@ PAPER = Paper(
     authors="Huang, Shen, Zhang, Zhou, Rong and Xiong",
     year=2023,
     text="ICLR 2023; arXiv:2301.09785v1",
+    editors={"t_patcher": "papers.t_patcher.editor"},
 )
