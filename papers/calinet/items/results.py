@@ -1,7 +1,5 @@
 """What the items share: what models say about facts as numbers with intervals, and how methods are written."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -12,12 +10,12 @@ TITLES = {"vanilla": "Vanilla", "calinet": "CaliNet", "cp": "C.P."}
 UNITS = "False rate, EM and F1 in percent; the others are perplexities, per token."
 
 
-def percent(values: Sequence[float]) -> Interval:
+def percent(values: pd.Series) -> Interval:
     """Return a mean in percent with its interval over facts."""
     return mean_interval(100 * np.asarray(values, float))
 
 
-def perplexity(nll: Sequence[float], tokens: Sequence[int]) -> Interval:
+def perplexity(nll: pd.Series, tokens: pd.Series) -> Interval:
     """Return exp(nats per token) with its interval over facts or texts."""
     values = np.stack([np.asarray(nll, float), np.asarray(tokens, float)], 1)
     draws = bootstrap_means(values)
