@@ -71,7 +71,8 @@ def paper_config(paper):
         ROOT / "papers" / paper / "config.schema.yaml",
         [defaults.relative_to(ROOT)],
     )
-    for model in config["run"]["models"]:
+    # Papers without runs on cases name the models of their tasks themselves.
+    for model in config["run"]["models"] if "runs" in merged else []:
         if paper in config["papers"] and model not in merged.get("models", {model: None}):
             raise ConfigError(
                 f"papers/{paper}/config.yaml: `models` has no settings for {model!r}, which run.models names; "
