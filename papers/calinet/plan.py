@@ -1,19 +1,20 @@
 """What a run makes of the paper's settings: options of the rule, and what the items are told."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.plan import PAPER_SCALE
+from shared.reporting import item_sources
 
-# Item → the file of a model's results that it reads.
+# Item → the files of a model's results that it reads.
 FILES = {
-    "table_1": "facts",
-    "table_2": "facts",
-    "table_3": "facts",
-    "table_5": "slots",
-    "figure_4": "facts",
-    "figure_7": "shift",
+    "table_1": ["facts"],
+    "table_2": ["facts"],
+    "table_3": ["facts", "texts"],
+    "table_5": ["slots"],
+    "figure_4": ["facts"],
+    "figure_7": ["shift"],
 }
 
 
@@ -50,14 +51,24 @@ class Plan:
         """Return the models that an item is about: all in the main table, else the first."""
         return self.networks if item == "table_3" else [self.lead]
 
-    def inputs(self, item: str) -> list[str]:
-        """Return the files that an item is made from; the main table's second half are the texts."""
-        files = [FILES[item], "texts"] if item == "table_3" else [FILES[item]]
-        return [f"<results>/calinet/{model}/{file}.csv" for file in files for model in self.used(item)]
+    def results(self) -> dict[str, list[str]]:
+        """Return the files that the items are made from, by what they hold."""
+        return {
+            file: [f"<results>/calinet/{model}/{file}.csv" for model in self.networks]
+            for file in ("facts", "texts", "slots", "shift")
+        }
 
     def models(self, item: str) -> list[str]:
-        """Return the model of each of an item's files."""
-        return self.used(item) * (len(self.inputs(item)) // len(self.used(item)))
+        """Return the model of each of an item's files; the main table's second half are the texts."""
+        return self.used(item) * len(FILES[item])
+
+    def sources(self) -> Callable[[Any, Any], str]:
+        """Return a function of wildcards and inputs: what the items are made from."""
+        return item_sources({item: (self.models(item), files) for item, files in FILES.items()})
+
+    def scripts(self) -> list[str]:
+        """Return the modules that make the items."""
+        return ["shared.make_items", *(f"papers.calinet.items.{item}" for item in FILES)]
 
     def settings(self) -> str:
         """Return, as JSON, what the items show and how ours compare with the paper's models."""

@@ -1,10 +1,11 @@
 """What a run makes of the paper's settings: which streams are run, and what each item is made from."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.plan import PAPER_SCALE
+from shared.reporting import item_sources
 
 # Item → the runs that it is made from.
 RUNS = {
@@ -72,15 +73,27 @@ class Plan:
         """Return the model of each of an item's files."""
         return [self._config["studies"][study]["model"] for study, _ in self._pairs(item)]
 
-    def settings(self, item: str) -> str:
-        """Return, as JSON, what an item's files are about and how ours compare with the paper's models."""
-        studies = [self._config["studies"][study] for study, _ in self._pairs(item)]
+    def items(self) -> list[str]:
+        """Return the items that this run has numbers for; tables say NOT_RUN where they lack some."""
+        return [item for item in RUNS if item.startswith("table") or self._pairs(item)]
+
+    def files_of_items(self) -> dict[str, list[str]]:
+        """Return the files that each item is made from."""
+        return {item: self.inputs(item) for item in self.items()}
+
+    def sources(self) -> Callable[[Any, Any], str]:
+        """Return a function of wildcards and inputs: what the items are made from."""
+        return item_sources({item: (self.models(item), [item]) for item in self.items()})
+
+    def scripts(self) -> list[str]:
+        """Return the modules that make the items."""
+        return ["shared.make_items", *(f"papers.t_patcher.items.{item}" for item in self.items())]
+
+    def settings(self) -> str:
+        """Return, as JSON, which data each model meets and how ours compare with the paper's models."""
+        studies = list(self._config["studies"].values())
         scale = self._config["run"]["scale"]
         exact = scale == PAPER_SCALE and all(study["model"] == study["stands_for"] for study in studies)
         known = {study["model"]: study["stands_for"] for study in studies if study["stands_for"]}
-        told = {"datasets": [study["dataset"] for study in studies], "stands_for": known, "exact": exact}
-        return json.dumps(told | {"scale": scale})
-
-    def drawn(self, items: Sequence[str]) -> list[str]:
-        """Return the figures that this run has numbers for."""
-        return [item for item in items if self._pairs(item)]
+        datasets = {study["model"]: study["dataset"] for study in studies}
+        return json.dumps({"datasets": datasets, "stands_for": known, "exact": exact, "scale": scale})

@@ -16,7 +16,7 @@ from shared.text_batches import TextRow, encode_row
 from shared.tokens import encode, target_ids
 from tests.bench import Comparison, Setup
 
-SETTINGS = SlotSettings(slots=64, steps=20, rows=10**6)
+SETTINGS = SlotSettings(slots=64, steps=60, rows=10**6)
 COPIES = 8  # every request so many times: a set of statements of the size of the paper's smaller one
 
 

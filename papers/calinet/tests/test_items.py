@@ -97,6 +97,7 @@ def test_the_settings_are_valid_and_every_item_has_files():
     run = {"gpus": 0, "seed": 0, "dtype": "float32", "device": "cpu", "scale": "laptop"}
     plan = Plan(own | {"run": run})
     assert set(own["assessed"]) == set(own["models"])
-    assert all(len(plan.inputs(item)) == len(plan.models(item)) for item in FILES)
+    assert set(plan.results()) >= {file for files in FILES.values() for file in files}
+    assert plan.models("table_3") == plan.networks * 2
     assert set(json.loads(plan.settings())["models"]) == set(own["assessed"])
     assert {name for names in own["figure_4"].values() for name in names} <= set(own["models"])

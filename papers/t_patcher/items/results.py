@@ -44,8 +44,8 @@ def look_of(editor: str) -> Look:
 def cells_of(request: Request, editors: Sequence[str]) -> list[Cell]:
     """Return the metrics of some editors, as means over streams with their intervals."""
     cells = []
-    for (model, path), dataset in zip(request.files(), request.settings["datasets"], strict=True):
-        frame = pd.read_csv(path)
+    for model, path in request.files():
+        frame, dataset = pd.read_csv(path), request.settings["datasets"][model]
         for editor in editors:
             own = frame[frame["editor"] == editor]
             for metric in METRICS | NEAR:

@@ -14,8 +14,8 @@ COUNTS = {"mistakes": "N", "edits": "E", "patches": "patches", "seconds_per_edit
 def counts_of(request: Request) -> list[Cell]:
     """Return mistakes of the unedited model, edits made, patches, and seconds of wall time per edit."""
     cells = []
-    for (model, path), dataset in zip(request.files(), request.settings["datasets"], strict=True):
-        frame = pd.read_csv(path)
+    for model, path in request.files():
+        frame, dataset = pd.read_csv(path), request.settings["datasets"][model]
         frame["seconds_per_edit"] = frame["seconds"] / frame["edits"]
         for line in frame[frame["editor"].isin(EDITORS)].to_dict("records"):
             title = look_of(line["editor"]).title

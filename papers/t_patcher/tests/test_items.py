@@ -15,7 +15,7 @@ from shared.provenance import REPOSITORY
 from shared.settings import check_settings
 
 ROOM = REPOSITORY / "papers/t_patcher"
-SETTINGS = {"datasets": ["zsre", "zsre"], "stands_for": {"ours": "bart-base"}, "exact": False, "scale": "laptop"}
+SETTINGS = {"datasets": {"ours": "zsre"}, "stands_for": {"ours": "bart-base"}, "exact": False, "scale": "laptop"}
 
 
 def streams(editors):
@@ -37,9 +37,7 @@ def request_of(tmp_path):
         for number, frame in enumerate(frames):
             paths.append(tmp_path / f"{number}.csv")
             frame.to_csv(paths[-1], index=False)
-        return Request(
-            ["ours"] * len(paths), paths, SETTINGS | {"datasets": ["zsre"] * len(paths)}, ROOM / "reported.csv"
-        )
+        return Request(["ours"] * len(paths), paths, SETTINGS, ROOM / "reported.csv")
 
     return make
 
