@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from shared.errors import ConfigError
 
+LARGEST = 80  # exp(80) is finite in float32
 SHAPES = ("exp", "margin", "expmargin")
 
 
@@ -49,16 +50,29 @@ class Penalty:
         if self.shape != "exp":
             exists = exists & (x > 0)
         count = exists.sum(-1) * repeat
-        terms = x if self.shape == "margin" else x.clamp(max=80).exp()  # exp(80) is finite in float32
+        terms = x if self.shape == "margin" else x.clamp(max=LARGEST).exp()
         terms = torch.where(exists, terms, torch.zeros_like(terms))
         if self.top is None or self.top >= x.shape[-1] * repeat:
             return terms.sum(-1) * repeat / count.clamp(min=1)
+        largest = terms.topk(self.kept(repeat), dim=-1, sorted=True).values
+        return (largest * self.copies(repeat, x.device)).sum(-1) / count.clamp(min=1, max=self.top)
+
+    def shares(self, largest: Float[Tensor, "line kept"], repeat: int) -> Float[Tensor, "line kept"]:
+        """Return what each of the largest values adds to an exponential penalty; terms of −inf do not exist.
+
+        Args:
+            largest: sorted, `kept(repeat)` of them.
+        """
+        count = (largest > -math.inf).sum(-1, keepdim=True) * repeat
+        terms = largest.clamp(max=LARGEST).exp() * self.copies(repeat, largest.device)
+        return terms / count.clamp(min=1, max=self.top)
+
+    def copies(self, repeat: int, device: torch.device) -> Float[Tensor, " kept"]:
+        """Return how many equal copies of each of the largest terms count; of the last only as far as `top` reaches."""
         kept = self.kept(repeat)
-        largest = terms.topk(kept, dim=-1, sorted=True).values
-        # Copies of the last kept term count only as far as `top` reaches.
-        copies = torch.full((kept,), float(repeat), device=x.device)
+        copies = torch.full((kept,), float(repeat), device=device)
         copies[-1] = self.top - (kept - 1) * repeat
-        return (largest * copies).sum(-1) / count.clamp(min=1, max=self.top)
+        return copies
 
 
 def activation_loss(

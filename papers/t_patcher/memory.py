@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
-from papers.t_patcher.losses import MemoryLoss, divergence
+from papers.t_patcher.losses import LARGEST, MemoryLoss, divergence
 from shared.last_layer import LastLayer
 
 
@@ -48,6 +48,41 @@ class Keeper(Protocol):
         ...
 
 
+class _Largest(torch.autograd.Function):
+    """l_m of exponential penalties, of which few terms count, with its gradient by key, bias and own response.
+
+    The derivative of the mean of the k largest exponentials by a response is that exponential's share of the mean.
+    """
+
+    @staticmethod
+    def forward(ctx, key, bias, own, keeper, base, exists):
+        """Return l_m per line; the gradients are made at once, from the same terms."""
+        patches = key.shape[1]
+        responses = keeper.responses(base, key, bias)
+        if exists is not None:
+            responses = responses.masked_fill(~exists, -math.inf)
+        total = 0
+        by_key, by_bias, by_own = torch.zeros_like(key), torch.zeros_like(bias), None
+        for penalty, offset in keeper.weigh.terms(own):
+            kept = penalty.kept(keeper.repeat)
+            ranked = (responses + offset[:, None]).flatten(1).topk(kept, dim=1, sorted=True)
+            shares = penalty.shares(ranked.values, keeper.repeat)
+            total = total + shares.sum(1)
+            moving = shares * (ranked.values < LARGEST)
+            belongs = nn.functional.one_hot(ranked.indices % patches, patches).to(key) * moving[..., None]
+            by_key += torch.bmm(belongs.mT, keeper.rows_at(base, ranked.indices // patches))
+            by_bias += belongs.sum(1)
+            by_own = -belongs.sum(1) if by_own is None else by_own  # only l_m1 compares with the neuron's own response
+        ctx.save_for_backward(by_key, by_bias, by_own)
+        return total
+
+    @staticmethod
+    def backward(ctx, by_line):
+        """Return the gradients, each line's by what its loss weighs."""
+        by_key, by_bias, by_own = ctx.saved_tensors
+        return by_key * by_line[:, None, None], by_bias * by_line[:, None], by_own * by_line[:, None], None, None, None
+
+
 @dataclass(frozen=True)
 class RememberedInputs:
     """l_m: remembered inputs shall leave the neurons inactive (§4.2).
@@ -68,7 +103,7 @@ class RememberedInputs:
     def loss(self, neurons: Neurons, validation: bool) -> Float[Tensor, " line"]:
         """Return l_m per line.
 
-        The largest responses are found without a gradient; only those are computed again with one.
+        Of the largest terms of an exponential penalty the gradient is written down rather than traced.
 
         Cost: 2·(|memory| + past)·patches·d_model FLOP per line, as one matrix product for all lines.
         """
@@ -76,38 +111,28 @@ class RememberedInputs:
         exists = self._exists(base, neurons)
         terms = self.weigh.terms(neurons.own)
         counting = [penalty.kept(self.repeat) for penalty, _ in terms]
-        if any(kept is None or kept >= exists[0].numel() for kept in counting):
-            return self.weigh(self._responses(base, neurons), neurons.own, exists, self.repeat)
-        with torch.no_grad():
-            responses = self._responses(base, neurons)
-            if not self._complete(neurons):
-                responses = responses.masked_fill(~exists, -math.inf)
-        parts = []
-        for (penalty, offset), kept in zip(terms, counting, strict=True):
-            ranked = (responses + offset.detach()[:, None]).flatten(1).topk(kept, dim=1)
-            again = self._at(base, neurons, ranked.indices) + offset.gather(1, ranked.indices % offset.shape[1])
-            parts.append(penalty(again.masked_fill(ranked.values == -math.inf, -math.inf), self.repeat))
-        return torch.stack(parts).sum(0)
+        if any(kept is None or kept >= exists[0].numel() for kept in counting) or terms[0][0].shape != "exp":
+            return self.weigh(self.responses(base, neurons.key, neurons.bias), neurons.own, exists, self.repeat)
+        mask = None if self._complete(neurons) else exists
+        return _Largest.apply(neurons.key, neurons.bias, neurons.own, self, base, mask)
 
-    def _responses(self, base: Tensor, neurons: Neurons) -> Float[Tensor, "line memory patch"]:
-        lines, patches, d_model = neurons.key.shape
-        found = (base @ neurons.key.reshape(-1, d_model).T).reshape(len(base), lines, patches).transpose(0, 1)
+    def responses(self, base: Tensor, key: Tensor, bias: Tensor) -> Float[Tensor, "line memory patch"]:
+        """Return the neurons' responses to all remembered inputs."""
+        lines, patches, d_model = key.shape
+        found = (base @ key.reshape(-1, d_model).T).reshape(len(base), lines, patches).transpose(0, 1)
         past, _ = self._past
         if past.shape[1]:
-            found = torch.cat([found, torch.bmm(past, neurons.key.mT)], 1)
-        return found + neurons.bias[:, None]
+            found = torch.cat([found, torch.bmm(past, key.mT)], 1)
+        return found + bias[:, None]
 
-    def _at(self, base: Tensor, neurons: Neurons, index: Tensor) -> Float[Tensor, "line kept"]:
-        """Return the responses at some places of the flattened (memory, patch) pairs."""
-        patches = neurons.key.shape[1]
-        place, patch = index // patches, index % patches
+    def rows_at(self, base: Tensor, place: Int[Tensor, "line kept"]) -> Float[Tensor, "line kept d_model"]:
+        """Return remembered inputs by their places: first those that all lines share, then the line's own."""
         rows = base[place.clamp(max=len(base) - 1)]
         past, _ = self._past
         if past.shape[1]:
             own = (place - len(base)).clamp(min=0)[..., None].expand(-1, -1, past.shape[2])
             rows = torch.where((place < len(base))[..., None], rows, past.gather(1, own))
-        key = neurons.key.gather(1, patch[..., None].expand(-1, -1, rows.shape[2]))
-        return (rows * key).sum(-1) + neurons.bias.gather(1, patch)
+        return rows
 
     def _exists(self, base: Tensor, neurons: Neurons) -> Bool[Tensor, "line memory patch"]:
         _, known = self._past
