@@ -3,6 +3,7 @@
 import pandas as pd
 
 from papers.t_patcher.items.results import look_of
+from shared.drawing import integer_ticks
 from shared.item_command import Drawing, Request, figure_main
 from shared.plots import PAGE_INCHES, new_figure
 
@@ -24,6 +25,8 @@ def make(request: Request) -> Drawing:
             values = own.pivot(index="example", columns="patch", values="activation").to_numpy(float)
             image = panel.imshow(values, aspect="auto", cmap=HUE, vmin=0, vmax=top, interpolation="nearest")
             panel.set(ylabel=f"{words} example" if column == 0 else "", xlabel="patch" if of == "test" else "")
+            integer_ticks(panel.xaxis, values.shape[1])
+            integer_ticks(panel.yaxis, values.shape[0])
         axes[0, column].set_title(look_of(editor).title)
     figure.colorbar(image, ax=axes.ravel().tolist(), label="activation", fraction=0.04, pad=0.02)
     return Drawing(figure, chosen.assign(model=model))
