@@ -11,7 +11,7 @@ LEARNED = [
 ]
 # Item → the studies that it is made of, as far as the run makes them.
 STUDIES = {
-    "table_3": ["generation_large"],
+    "table_3": ["generation_large", "questions_large"],
     "table_4": ["claims", "questions", "generation"],
     "table_5": ["questions", "batches"],
     "table_6": ["ablations_questions", "ablations_generation"],
