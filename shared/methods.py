@@ -52,7 +52,13 @@ METHODS: dict[str, Look] = {
 
 
 def title_of(method: str) -> str:
-    """Return the written name of a method's key; a key without an entry is its own title, and "-" is empty."""
+    """Return the written name of a method's key; a key without an entry is its own title, and "-" is empty.
+
+    A number after a known key is kept: `mend_25` is MEND-25.
+    """
     if method == "-":
         return ""
+    base, _, number = method.rpartition("_")
+    if method not in METHODS and base in METHODS and number.isdigit():
+        return f"{METHODS[base].title}-{number}"
     return METHODS[method].title if method in METHODS else method

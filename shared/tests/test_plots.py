@@ -28,3 +28,4 @@ def test_no_two_methods_look_alike():
     assert len(set(looks)) == len(looks)
     assert look_of("unheard_of").title == title_of("unheard_of") == "unheard_of"
     assert title_of("-") == ""
+    assert (title_of("mend_25"), title_of("ft_5"), title_of("of_25")) == ("MEND-25", "FT-5", "of_25")

@@ -3,7 +3,7 @@
 from papers.mend.items.results import table_of
 from shared.item_command import Request, Table, table_main
 
-METHODS = ["full", "no_sharing", "no_norm", "no_id_init", "only_u", "only_delta", "only_smaller"]
+METHODS = ["none", "full", "no_sharing", "no_norm", "no_id_init", "only_u", "only_delta", "only_smaller"]
 
 
 def make(request: Request) -> Table:

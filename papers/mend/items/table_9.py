@@ -3,7 +3,7 @@
 from papers.mend.items.results import table_of
 from shared.item_command import Request, Table, table_main
 
-METHODS = ["attention", "full"]
+METHODS = ["none", "attention", "full"]
 
 
 def make(request: Request) -> Table:
