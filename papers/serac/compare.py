@@ -70,10 +70,14 @@ def held_together(rng: random.Random, tests: int, others: int, held: int, edits:
     asked = min(held, max(1, 2 * tests // 3))
     if held - asked > others:
         raise ConfigError(f"{held} edits cannot be held at once: there are {asked} to test and {others} others")
-    groups = max(1, edits // asked)
-    order = [index for _ in range(-(-groups * asked // tests)) for index in rng.sample(range(tests), tests)]
-    fill = [rng.sample(range(tests, tests + others), held - asked) for _ in range(groups)]
-    return [order[place * asked : (place + 1) * asked] + fill[place] for place in range(groups)]
+    groups: list[list[int]] = []
+    order: list[int] = []
+    while len(groups) < max(1, edits // asked):
+        if len(order) < asked:
+            order = rng.sample(range(tests), tests)
+        groups.append(order[:asked] + rng.sample(range(tests, tests + others), held - asked))
+        order = order[asked:]
+    return groups
 
 
 def episodes(pool: Pool, tests: int, held: int, edits: int, anchors: int, seed: int) -> Iterator[Episode]:

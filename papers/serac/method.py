@@ -13,7 +13,7 @@ from torch import Tensor
 
 from papers.serac.counterfactual import counterfactual_predictions, load_counterfactual
 from papers.serac.descriptor import Descriptor
-from papers.serac.scope import BOUNDARY, CrossScope, EmbeddingScope, load_scope
+from papers.serac.scope import BOUNDARY, Scope, load_scope
 from papers.serac.texts import descriptors_of, questions_of
 from shared.edit_pools import Pool, Rows
 from shared.edit_success import OfBaseModel
@@ -40,7 +40,7 @@ class Routed:
         return self.log_score > BOUNDARY
 
 
-def route(scope: EmbeddingScope | CrossScope, edits: Sequence[Descriptor], inputs: Sequence[str]) -> Routed:
+def route(scope: Scope, edits: Sequence[Descriptor], inputs: Sequence[str]) -> Routed:
     """Return the likeliest edit of each input; without edits nothing is covered."""
     if not edits:
         never = torch.full((len(inputs),), -torch.inf)
@@ -51,7 +51,7 @@ def route(scope: EmbeddingScope | CrossScope, edits: Sequence[Descriptor], input
 
 def answers_with(
     base: LM,
-    scope: EmbeddingScope | CrossScope,
+    scope: Scope,
     counterfactual: LM,
     edits: Sequence[Descriptor],
     batch: TextBatch,
@@ -94,8 +94,9 @@ class Serac(OfBaseModel):
         scope: str = "scope",
         prompts_base: bool = False,
     ):
-        self.scope = load_scope(Path(folder) / scope)
-        self.scope.model.to(lm.device)
+        loaded = load_scope(Path(folder) / scope)
+        loaded.model.to(lm.device)
+        self.scope: Scope = loaded
         self.counterfactual = lm if prompts_base else load_counterfactual(Path(folder) / "counterfactual", lm)
 
     def prepare(self, lm: LM, edits: Edits) -> list[list[Descriptor]]:

@@ -7,7 +7,8 @@ from typing import Any
 from shared.reporting import item_sources
 from shared.study_plan import StudyPlan
 
-LEARNED = ["papers.mend.method", "papers.mend.enn", "papers.mend.tuning", "papers.mend.cache"]
+OTHERS = ["papers.mend.method", "papers.mend.enn", "papers.mend.tuning", "papers.mend.cache"]
+LEARNED = ["papers.serac.method", *OTHERS]
 SCRIPTS = ["papers.serac.compare"]
 # Item → the files of each study that it is made of.
 ITEMS = {

@@ -7,7 +7,7 @@ all queries meet all edits in one matrix product.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -21,6 +21,7 @@ from shared.forward import token_batches
 from shared.records import read_json, write_json
 
 EMBED, CROSS = "embed", "cross"
+CLS, MEAN = "cls", "mean"
 MAX_TOKENS = 8192
 # log g above which an edit covers an input: g > 0.5.
 BOUNDARY = -0.6931471805599453
@@ -28,13 +29,12 @@ BOUNDARY = -0.6931471805599453
 
 @runtime_checkable
 class Scope(Protocol):
-    """Either form of the classifier."""
+    """What routing asks of a classifier, whatever its form."""
 
-    model: nn.Module
-    tokenizer: PreTrainedTokenizerBase
-
-    def log_scores(self, edits: Sequence[Descriptor], inputs: Sequence[str]) -> Float[Tensor, "input edit"]:
-        """Return log g of every input with every edit, differentiable in the classifier's weights."""
+    def nearest(
+        self, edits: Sequence[Descriptor], inputs: Sequence[str]
+    ) -> tuple[Float[Tensor, " input"], Int[Tensor, " input"]]:
+        """Return log g of each input's most likely edit, and which it is."""
         ...
 
 
@@ -44,12 +44,13 @@ class EmbeddingScope:
     Args:
         model: an encoder whose last hidden state begins with that of [CLS].
         tokenizer: its tokenizer.
+        pooling: what E(text) is: the state of [CLS] (`cls`), or the mean of all states (`mean`).
     """
 
     form = EMBED
 
-    def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase):
-        self.model, self.tokenizer = model, tokenizer
+    def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, pooling: str = CLS):
+        self.model, self.tokenizer, self.pooling = model, tokenizer, pooling
         self._kept: dict[str, Tensor] = {}
 
     def log_scores(self, edits: Sequence[Descriptor], inputs: Sequence[str]) -> Float[Tensor, "input edit"]:
@@ -64,7 +65,8 @@ class EmbeddingScope:
         for rows in token_batches([len(ids) for ids in self.tokenizer(list(texts))["input_ids"]], MAX_TOKENS):
             batch = self.tokenizer([texts[row] for row in rows], padding=True, return_tensors="pt")
             batch = batch.to(next(self.model.parameters()).device)
-            vectors.append(self.model(**batch).last_hidden_state[:, 0])
+            states = self.model(**batch).last_hidden_state
+            vectors.append(states[:, 0] if self.pooling == CLS else mean_state(states, batch["attention_mask"]))
             order += rows
         place = torch.tensor(order, device=vectors[0].device).argsort()
         return torch.cat(vectors)[place]
@@ -138,40 +140,60 @@ class CrossScope:
 FORMS = {EMBED: (EmbeddingScope, AutoModel), CROSS: (CrossScope, AutoModelForSequenceClassification)}
 
 
+def mean_state(
+    states: Float[Tensor, "text pos width"], present: Int[Tensor, "text pos"]
+) -> Float[Tensor, "text width"]:
+    """Return the mean of each text's states, padding left out."""
+    weights = present[:, :, None].to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
+
+
 def squared_distances(left: Float[Tensor, "row width"], right: Float[Tensor, "column width"]) -> Tensor:
     """Return |l - r|^2 of all pairs by one matrix product, never below 0."""
     product = left @ right.T
     return ((left * left).sum(1)[:, None] + (right * right).sum(1)[None] - 2 * product).clamp(min=0.0)
 
 
-def start_scope(form: str, start: str | Path) -> EmbeddingScope | CrossScope:
+def start_scope(
+    form: str, start: str | Path, pooling: str = CLS, layers: int | None = None
+) -> EmbeddingScope | CrossScope:
     """Return an untrained classifier that starts from a pretrained encoder, a folder or a hub id.
 
+    Args:
+        pooling: of the form `embed`.
+        layers: only the encoder's first so many blocks are taken (all if absent).
+
     Raises:
-        ConfigError: an unknown form.
+        ConfigError: an unknown form or pooling.
         ModelError: the encoder cannot be loaded.
     """
     if form not in FORMS:
         raise ConfigError(f"scope classifier of form {form!r} is unknown; expected {' or '.join(FORMS)}")
+    if pooling not in (CLS, MEAN):
+        raise ConfigError(f"scope classifier: pooling {pooling!r} is unknown; expected {CLS} or {MEAN}")
     kind, loader = FORMS[form]
-    options = {"num_labels": 2} if form == CROSS else {}
+    # Fused attention has a slow backward pass on a CPU.
+    options: dict[str, Any] = {"attn_implementation": "eager"} | ({"num_labels": 2} if form == CROSS else {})
+    options |= {"num_hidden_layers": layers} if layers else {}
     try:
         model = loader.from_pretrained(start, use_safetensors=True, ignore_mismatched_sizes=True, **options)
         tokenizer = AutoTokenizer.from_pretrained(start)
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot load {str(start)!r} as an encoder: {error}") from error
-    return kind(model.eval(), tokenizer)
+    return kind(model.eval(), tokenizer, *([pooling] if form == EMBED else []))
 
 
 def save_scope(scope: EmbeddingScope | CrossScope, folder: Path) -> None:
     """Write a classifier to a folder."""
     scope.model.save_pretrained(folder)
     scope.tokenizer.save_pretrained(folder)
-    write_json(folder / "scope.json", {"form": scope.form})
+    described = {"form": scope.form} | ({"pooling": scope.pooling} if isinstance(scope, EmbeddingScope) else {})
+    write_json(folder / "scope.json", described)
 
 
 def load_scope(folder: str | Path) -> EmbeddingScope | CrossScope:
     """Return a classifier that `save_scope` wrote."""
-    scope = start_scope(read_json(Path(folder) / "scope.json")["form"], folder)
+    described = read_json(Path(folder) / "scope.json")
+    scope = start_scope(described["form"], folder, described.get("pooling", CLS))
     scope.model.requires_grad_(False)
     return scope

@@ -20,7 +20,7 @@ import torch
 
 from papers.serac.counterfactual import load_counterfactual
 from papers.serac.lessons import Teacher
-from papers.serac.scope import save_scope, start_scope
+from papers.serac.scope import CLS, save_scope, start_scope
 from papers.serac.training import PartSettings, train_counterfactual, train_scope
 from shared import runtime
 from shared.edit_tasks import FORMATS, Task
@@ -58,7 +58,7 @@ def train_part(name: str, part: Mapping[str, Any], base: LM, sets: Mapping[str, 
             lm.model.save_pretrained(folder)
             lm.tokenizer.save_pretrained(folder)
             return history
-        scope = start_scope(part["form"], part["start"])
+        scope = start_scope(part["form"], part["start"], part.get("pooling", CLS), part.get("layers"))
         scope.model.to(base.device)
         history = train_scope(scope, teacher, examiner, settings)
         save_scope(scope, folder)

@@ -24,11 +24,13 @@ from shared.errors import ConfigError, NumericalError
 from shared.models import LM
 from shared.seeding import seed_for
 from shared.text_batches import IGNORED, answered, collate, predictions, token_nll
+from shared.world.lesson import in_block
+from shared.world.optimisation import make_optimisers, set_rates
 
 log = logging.getLogger(__name__)
 # Stands for 1 - g where that is 0 in the authors' code.
 LEAST = 1.2e-7
-DIAGONAL, ALL = "diagonal", "all"
+DIAGONAL, ALL, LIKELIEST = "diagonal", "all", "likeliest"
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class PartSettings:
         steps: optimiser steps.
         batch: edits per step.
         lr: learning rate of Adam, which rises over the first 5 % of the steps and then falls linearly to 0.
+        muon: learning rate of Muon for the blocks' matrices, on the same course; 0 for Adam throughout.
         clip: largest norm of a gradient.
-        negatives: `diagonal` (each edit with its own input out of scope, as in the authors' code) or `all` pairs that
-            are known to be out of scope.
+        negatives: `diagonal` (each edit with its own input out of scope, as in the authors' code), `all` pairs that are
+            known to be out of scope, or for each input the `likeliest` one of them, which routing would take.
         near_share: share of hard inputs among those out of scope.
         validate_every: steps between validations; the weights of the best one are kept.
         validation_batches: lessons of a validation.
@@ -51,6 +54,7 @@ class PartSettings:
     steps: int
     batch: int = 10
     lr: float | int = 1e-5
+    muon: float | int = 0.0
     clip: float | int = 100.0
     negatives: str = DIAGONAL
     near_share: float | int = 0.5
@@ -64,8 +68,10 @@ class PartSettings:
                 f"training: steps {self.steps}, batch {self.batch}, lr {self.lr}, validate_every "
                 f"{self.validate_every}; expected at least 1, at least 2, above 0, at least 1"
             )
-        if self.negatives not in (DIAGONAL, ALL):
-            raise ConfigError(f"training: negatives {self.negatives!r} are unknown; expected {DIAGONAL} or {ALL}")
+        if self.negatives not in (DIAGONAL, ALL, LIKELIEST):
+            raise ConfigError(
+                f"training: negatives {self.negatives!r} are unknown; expected {DIAGONAL}, {ALL} or {LIKELIEST}"
+            )
 
 
 def scope_loss(scores: Float[Tensor, "input edit"], lesson: Lesson, negatives: str) -> Tensor:
@@ -77,7 +83,13 @@ def scope_loss(scores: Float[Tensor, "input edit"], lesson: Lesson, negatives: s
     """
     count = len(lesson.edits)
     positive = -scores[:count].diagonal().mean()
-    chosen = scores[count:].diagonal() if negatives == DIAGONAL else scores[lesson.free.to(scores.device)]
+    free = lesson.free.to(scores.device)
+    if negatives == DIAGONAL:
+        chosen = scores[count:].diagonal()
+    elif negatives == ALL:
+        chosen = scores[free]
+    else:
+        chosen = scores.masked_fill(~free, -torch.inf).max(1).values[free.any(1)]
     return positive - (-torch.expm1(chosen)).clamp(min=LEAST).log().mean()
 
 
@@ -157,21 +169,21 @@ def _fit(
 ) -> dict[str, Any]:
     """Take the steps, keep the weights of the best validation, and return the history."""
     model.requires_grad_(True)
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr)
+    optimisers = _optimisers(model, settings)
     warm_up = max(1, settings.steps // 20)
     began, history, best = time.monotonic(), [], None
     device = next(model.parameters()).device.type
     for step in tqdm(range(settings.steps), desc=title, disable=None):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.lr * min((step + 1) / warm_up, (settings.steps - step) / settings.steps)
+        set_rates(optimisers, min((step + 1) / warm_up, (settings.steps - step) / settings.steps))
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cpu"):
             value = loss()
         if not torch.isfinite(value):
             raise NumericalError(f"{title}, step {step}: the loss is {value.item()}; lower lr ({settings.lr})")
-        optimiser.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:
             with torch.no_grad():
                 entry = {"step": step + 1, "training_loss": value.item(), **examine()}
@@ -184,3 +196,16 @@ def _fit(
     parameters = sum(parameter.numel() for parameter in model.parameters())
     seconds = round(time.monotonic() - began, 1)
     return {"best_step": best[1], "seconds": seconds, "parameters": parameters, "history": history}
+
+
+def _optimisers(model: nn.Module, settings: PartSettings) -> list[torch.optim.Optimizer]:
+    """Return the optimisers with each group's base rate, which `set_rates` takes."""
+    if not settings.muon:
+        adam = torch.optim.Adam(model.parameters(), lr=settings.lr)
+        adam.param_groups[0]["base_rate"] = settings.lr
+        return [adam]
+    named = dict(model.named_parameters())
+    matrices = {name: value for name, value in named.items() if in_block(name) and value.ndim == 2}
+    others = [value for name, value in named.items() if name not in matrices]
+    rates = {"muon_rate": settings.muon, "adam_rate": settings.lr, "weight_decay": 0.0}
+    return make_optimisers(list(matrices.values()), others, **rates)

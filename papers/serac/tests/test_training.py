@@ -1,0 +1,183 @@
+"""Lessons, losses, and both trainings; the comparison from end to end on random models."""
+
+import json
+import math
+import random
+
+import pandas as pd
+import pytest
+import torch
+
+from papers.serac import compare, train
+from papers.serac.compare import held_together, summarised
+from papers.serac.descriptor import Descriptor
+from papers.serac.lessons import Lesson, Teacher, kinds_of
+from papers.serac.scope import EmbeddingScope
+from papers.serac.training import PartSettings, scope_accuracy, scope_loss, train_counterfactual, train_scope
+from shared.edit_examples import EditExample, ExampleSet, Statement
+from shared.errors import ConfigError, DataError
+from shared.records import read_json, read_jsonl
+from shared.tests.families import WORDS, tiny_model
+from shared.world.generate import WorldConfig, generate_world
+from shared.world.records import write_records
+
+NAMES = WORDS[:12]
+
+
+def examples(count: int = 12) -> ExampleSet:
+    """Return edits "who is <name> ?" whose answers lie in the names' order."""
+    made = tuple(
+        EditExample(
+            number,
+            f"who is {name} ?",
+            NAMES[number - 1],
+            (f"who is {name} ?", f"{name} works as"),
+            about=name,
+            entailed=(Statement(f"is {name} red ?", "True"),),
+            near=(Statement(f"who plays {name} ?", "x", f"{name} plays"),),
+        )
+        for number, name in enumerate(NAMES[:count])
+    )
+    return ExampleSet(made, tuple(Statement(f"{example.about} rain", "red", example.about) for example in made))
+
+
+def teacher(**changes) -> Teacher:
+    return Teacher([examples()], **{"asserted": False, "near_share": 0.5} | changes)
+
+
+def test_lessons_hold_nothing_that_they_ask_as_unrelated():
+    rng = random.Random(0)
+    for _ in range(20):
+        lesson = teacher(near_share=0.0).lesson(rng, 6)
+        held = {edit.source.split()[2] for edit in lesson.edits}
+        assert len(held) == len(lesson.edits) == len(lesson.inside) == len(lesson.outside) == 6
+        assert not held & {item.source.split()[0] for item in lesson.outside}
+        assert lesson.free.shape == (12, 6)
+        assert not lesson.free[:6].diagonal().any()
+        assert lesson.free[6:].diagonal().all()
+        for row, item in enumerate(lesson.inside):
+            for column, edit in enumerate(lesson.edits):
+                assert lesson.free[row, column] == (row != column and edit.target not in item.source)
+    assert {edit.target for edit in teacher(asserted=True).lesson(rng, 4).edits} == {""}
+    with pytest.raises(DataError, match="no statement out of the scope"):
+        teacher(near_share=0.0).lesson(rng, 12)
+
+
+def test_every_kind_of_input_is_drawn_as_often():
+    example = examples().examples[0]
+    assert [len(kind) for kind in kinds_of(example)] == [1, 1, 1]
+    rng = random.Random(0)
+    drawn = [teacher().inside(rng, example).source for _ in range(900)]
+    assert all(250 < drawn.count(source) < 350 for source in set(drawn))
+
+
+def test_the_loss_is_the_balanced_cross_entropy():
+    lesson = Lesson((Descriptor("a", "b"),) * 2, (), (), torch.tensor([[0, 1], [0, 0], [1, 1], [0, 1]]).bool())
+    scores = torch.tensor([[-0.1, -2.0], [-3.0, -0.2], [-1.0, -4.0], [-0.5, 0.0]])
+    positive = (0.1 + 0.2) / 2
+
+    def negative(*values):
+        return sum(-math.log(max(1 - math.exp(value), 1.2e-7)) for value in values) / len(values)
+
+    assert float(scope_loss(scores, lesson, "diagonal")) == pytest.approx(positive + negative(-1.0, 0.0), rel=1e-5)
+    found = float(scope_loss(scores, lesson, "all"))
+    assert found == pytest.approx(positive + negative(-2.0, -1.0, -4.0, 0.0), rel=1e-5)
+    right = scope_accuracy(scores, lesson)
+    assert right == {"covered": 1.0, "retrieved": 1.0, "left_alone": 0.5}
+
+
+@pytest.mark.parametrize("negatives", ["diagonal", "all"])
+def test_a_classifier_learns_scopes(negatives):
+    lm = tiny_model("bert_masked", seed=3)
+    scope = EmbeddingScope(lm.model.base_model, lm.tokenizer)
+    settings = PartSettings(steps=150, batch=5, lr=3e-3, negatives=negatives, validate_every=30, validation_batches=4)
+    made = train_scope(scope, teacher(), teacher(), settings)
+    losses = [entry["loss"] for entry in made["history"]]
+    # Guessing costs 2 log 2.
+    assert min(losses) < 0.9
+    assert made["best_step"] == made["history"][losses.index(min(losses))]["step"]
+    assert not any(parameter.requires_grad for parameter in scope.model.parameters())
+
+
+def test_a_counterfactual_model_learns_answers():
+    lm = tiny_model("t5", seed=3)
+    settings = PartSettings(steps=60, batch=8, lr=1e-2, validate_every=20, validation_batches=2)
+    losses = [entry["loss"] for entry in train_counterfactual(lm, teacher(), teacher(), settings)["history"]]
+    assert min(losses) < losses[0]
+
+
+def test_training_is_the_same_each_time():
+    weights = []
+    for _ in range(2):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            tiny_model.cache_clear()
+            lm = tiny_model("bert_masked", seed=4)
+        scope = EmbeddingScope(lm.model.base_model, lm.tokenizer)
+        train_scope(scope, teacher(), teacher(), PartSettings(steps=3, batch=4, lr=1e-3, validate_every=1))
+        weights.append(scope.model.state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_settings_are_checked():
+    with pytest.raises(ConfigError, match="steps 0"):
+        PartSettings(steps=0)
+    with pytest.raises(ConfigError, match="negatives 'some'"):
+        PartSettings(steps=1, negatives="some")
+
+
+def test_groups_hold_as_many_edits_as_asked_and_leave_some_to_ask_about():
+    rng = random.Random(0)
+    small = held_together(rng, tests=30, others=0, held=10, edits=60)
+    assert [len(group) for group in small] == [10] * 6
+    assert sorted(small[0] + small[1] + small[2]) == list(range(30))
+    large = held_together(rng, tests=30, others=100, held=90, edits=60)
+    assert len(large) == 3
+    for group in large:
+        assert len(set(group)) == 90
+        assert sum(index < 30 for index in group) == 20
+    with pytest.raises(ConfigError, match="20 to test and 60 others"):
+        held_together(rng, tests=30, others=60, held=90, edits=60)
+
+
+def test_summaries_are_shares_of_questions():
+    rows = [
+        {"editor": "serac", "edits": 10, "kind": kind, "correct": correct, "same": same}
+        for kind, correct, same in [("equivalent", 1, 0), ("equivalent", 0, 0), ("anchor", 0, 1), ("anchor", 1, 0)]
+        + [("edited", 1, 0), ("anchor", 0, 1), ("anchor", 0, 1)]
+    ]
+    found = summarised(rows).set_index("metric")["mean"]
+    assert found.to_dict() == {"edit_success": 50.0, "edit_success_edited": 100.0, "drawdown": 25.0}
+
+
+def test_both_programs_run_from_raw_files_to_summaries(tmp_path):
+    write_records(generate_world(WorldConfig(seed=3, people=40)), tmp_path, passages=4)
+    for name, family in (("base", "t5"), ("encoder", "bert_masked")):
+        lm = tiny_model(family)
+        lm.model.save_pretrained(tmp_path / name)
+        lm.tokenizer.save_pretrained(tmp_path / name)
+    brief = {"steps": 2, "batch": 4, "lr": 1e-3, "validate_every": 1, "validation_batches": 1}
+    parts = {
+        "scope": {"form": "embed", "start": str(tmp_path / "encoder"), "training": brief},
+        "counterfactual": {"start": str(tmp_path / "base"), "training": brief},
+    }
+    names = ("zsre_{}.jsonl", "impl_{}.json", "zsre_yn_{}.txt")
+    files = [str(tmp_path / name.format(part)) for part in ("train", "validation") for name in names]
+    common = ["--model", str(tmp_path / "base"), "--kind", "seq2seq", "--format", "hard_questions", "--files", *files]
+    common += ["--validation", "10"]
+    train.main([*common, "--parts", json.dumps(parts), "--out", str(tmp_path / "parts")])
+    made = read_json(tmp_path / "parts/training.json")
+    assert {len(part["history"]) for part in made.values()} == {2}
+    variants = {"none": {"editor": "none", "at": [4]}, "serac": {"editor": "serac", "at": [1, 4]}}
+    out = tmp_path / "out/summary.csv"
+    given = ["--edits", "8", "--anchors", "2", "--editors", str(tmp_path), "--parts", str(tmp_path / "parts")]
+    compare.main([*common, *given, "--variants", json.dumps(variants), "--out", str(out)])
+    summary = pd.read_csv(out)
+    assert set(zip(summary["editor"], summary["edits"], strict=True)) == {("none", 4), ("serac", 1), ("serac", 4)}
+    none = summary[summary["editor"] == "none"].set_index("metric")["mean"]
+    assert none["drawdown"] == 0
+    broken = pd.read_csv(out.with_name("parts.csv"))
+    assert set(broken["kind"]) == {"in_easy", "in_hard", "out_easy", "out_hard"}
+    shown = list(read_jsonl(out.with_name("shown.jsonl")))
+    assert {row["asked"] for row in shown} >= {"in_easy", "in_hard", "out_easy"}
+    assert all(row["same"] for row in shown if not row["covered_by"])
