@@ -6,6 +6,7 @@ is asked after an edit are its equivalents and entailed statements; hard negativ
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, Field
@@ -57,17 +58,17 @@ class _Evidence(BaseModel):
 def scoped_questions(path: str | Path, seed: int = 0, *, all_wordings: bool = True) -> ExampleSet:
     """Return an annotated zsRE file as edits to one of their alternatives, one edit for each fact.
 
+    There are no hard negatives among them.
+
     Args:
         all_wordings: keep all paraphrases as equivalents (training); else the input itself and one paraphrase, as the
             authors' code asks (test).
     """
     records = read_records(path, _Question)
     abouts = _abouts(records)
-    examples = [
-        _edit(index, record, seed, all_wordings, abouts) for index, record in enumerate(_first_of_each(records))
-    ]
+    edits = (_edit(index, record, seed, all_wordings, abouts) for index, record in enumerate(_first_of_each(records)))
     anchors = tuple(Statement(record.input, record.output[0].answer, record.about) for record in records)
-    return ExampleSet(tuple(example for example in examples if example), anchors)
+    return ExampleSet(tuple(replace(edit, near=()) for edit in edits if edit), anchors)
 
 
 def hard_questions(
@@ -99,7 +100,7 @@ def hard_questions(
         if example:
             entailed = _entailed(record, example.target, questions, line, rng)
             kept = entailed if all_wordings else _one_of_each(entailed, rng)
-            examples.append(EditExample(**vars(example) | {"entailed": tuple(kept)}))
+            examples.append(replace(example, entailed=tuple(kept)))
     return ExampleSet(tuple(examples), tuple(anchors))
 
 

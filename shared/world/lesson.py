@@ -115,7 +115,7 @@ def train(lesson: Lesson, book: FactBook, recipe: FamilyRecipe, seed: int) -> di
         NumericalError: if the loss stops being finite.
     """
     named = dict(lesson.learner.named_parameters())
-    matrices = [parameter for name, parameter in named.items() if _in_block(name) and parameter.ndim == 2]
+    matrices = [parameter for name, parameter in named.items() if in_block(name) and parameter.ndim == 2]
     chosen = {id(parameter) for parameter in matrices}
     optimisers = make_optimisers(
         matrices,
@@ -145,8 +145,11 @@ def train(lesson: Lesson, book: FactBook, recipe: FamilyRecipe, seed: int) -> di
     }
 
 
-def _in_block(name: str) -> bool:
-    # Relative position biases are tables, although they are matrices of a block.
+def in_block(name: str) -> bool:
+    """Return whether a parameter of a BERT- or T5-like model belongs to a block.
+
+    Relative position biases are tables, although they are matrices of a block.
+    """
     return (".layer." in name or ".block." in name) and "relative_attention_bias" not in name
 
 
