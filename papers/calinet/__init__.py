@@ -13,4 +13,5 @@ PAPER = Paper(
     authors="Dong, Dai, Song, Xu, Sui and Li",
     year=2022,
     text="Findings of EMNLP 2022; arXiv:2210.03329",
+    editors={"calinet": "papers.calinet.editor"},
 )

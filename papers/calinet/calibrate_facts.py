@@ -135,7 +135,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--facts", type=Path, required=True, help="facts.json of the world")
     parser.add_argument("--texts", type=Path, required=True, help="other text, one passage a line")
     parser.add_argument("--study", type=json.loads, default={}, help="fields of Study as JSON")
-    parser.add_argument("--models", type=json.loads, required=True, help="name → method, facts and settings, as JSON")
+    parser.add_argument(
+        "--calibrations", type=json.loads, required=True, help="name → method, facts and settings, as JSON"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -149,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if len(texts) < study.texts:
         raise DataError(f"{options.texts}: {len(texts)} passages, expected {study.texts}")
     tables = Tables(lm, FactBook.load(options.facts), texts, study, options.seed)
-    for name, model in options.models.items():
+    for name, model in options.calibrations.items():
         tables.add(name, model)
     tables.write(options.out)
 

@@ -41,11 +41,11 @@ class Plan:
     def options(self) -> str:
         """Return the options of the program that calibrates."""
         run = self._config["run"]
-        options = f"--study '{json.dumps(self._config['study'])}' --models '{json.dumps(self._assessed())}'"
+        options = f"--study '{json.dumps(self._config['study'])}' --calibrations '{json.dumps(self._assessed())}'"
         return f"{options} --seed {run['seed']} --dtype {run['dtype']} --device {run['device']}"
 
     def _assessed(self) -> dict[str, Any]:
-        return {name: self._config["models"][name] for name in self._config["assessed"]}
+        return {name: self._config["calibrations"][name] for name in self._config["assessed"]}
 
     def used(self, item: str) -> list[str]:
         """Return the models that an item is about: all in the main table, else the first."""
@@ -78,7 +78,7 @@ class Plan:
             "stands_for": {name: paper for name, paper in known.items() if paper},
             "exact": scale == PAPER_SCALE and all(name == paper for name, paper in known.items()),
             "scale": scale,
-            "models": self._assessed(),
+            "calibrations": self._assessed(),
             "stand_for_facts": self._config["stand_for"],
             "figure_4": self._config["figure_4"],
         }

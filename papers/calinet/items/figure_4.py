@@ -17,9 +17,9 @@ def frame_of(request: Request) -> pd.DataFrame:
     said, rows = pd.read_csv(path), []
     for panel, names in request.settings["figure_4"].items():
         for name in names:
-            if name not in request.settings["models"]:
+            if name not in request.settings["calibrations"]:
                 continue
-            own, told = said[said["model"] == name], request.settings["models"][name]
+            own, told = said[said["model"] == name], request.settings["calibrations"][name]
             place = told.get(panel)
             for metric, found in measured(own).items():
                 if metric in LINES:

@@ -12,7 +12,7 @@ def make(request: Request) -> Listing:
     """List facts on which the two judge alike and unlike, with how often each finds what the corpus misstates."""
     ((model, path),) = request.files()
     frame = pd.read_csv(path)
-    settings = request.settings["models"]
+    settings = request.settings["calibrations"]
     vanilla = {name: told["facts"] for name, told in settings.items() if told["method"] == "vanilla"}
     own = frame[frame["model"] == max(vanilla, key=vanilla.get)]
     contrast, rank = own["score"] < 1, own["rank"] > 1

@@ -46,9 +46,8 @@ def make(request: Request) -> Table:
         own = [row for row in reported if row.method.endswith(f", {theirs} facts")]
         against = Comparison(how.stands_for, exact=how.exact, baseline=title("vanilla", theirs))
         frames.append(compare("table_3", cells_of(request, ours, theirs), own, against))
-        told.append(
-            f"{request.settings['models'][f'vanilla_{ours}']['facts']} of our facts stand for the paper's {theirs}."
-        )
+        count = request.settings["calibrations"][f"vanilla_{ours}"]["facts"]
+        told.append(f"{count} of our facts stand for the paper's {theirs}.")
     notes = [scale_note(request), UNITS, " ".join(told), "Ori.: right objects in test wordings; Adv.: false ones."]
     return Table(pd.concat(frames), Layout("Table 3: calibrated facts", COLUMNS, "Model", notes))
 

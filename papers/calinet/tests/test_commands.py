@@ -48,11 +48,11 @@ def test_the_program_writes_what_the_items_read(tmp_path):
     }
     common = ["--model", MODEL, "--facts", str(book), "--texts", str(tmp_path / "texts.txt"), "--out", str(tmp_path)]
     study = json.dumps({"texts": 2, "length": 4, "shown": 2})
-    calibrate_facts([*common, "--study", study, "--models", json.dumps(models)])
+    calibrate_facts([*common, "--study", study, "--calibrations", json.dumps(models)])
     said = pd.read_csv(tmp_path / "facts.csv")
     assert said.groupby("model").size().to_dict() == {"vanilla": 4, "slots": 4, "cp": 4}
     assert len(pd.read_csv(tmp_path / "texts.csv")) == 6
     assert set(pd.read_csv(tmp_path / "slots.csv")["kind"]) == {"trained", "untrained"}
     assert pd.read_csv(tmp_path / "shift.csv")["slots"].tolist() == [0, 2, 4]
     with pytest.raises(SystemExit):
-        calibrate_facts([*common, "--study", study, "--models", '{"a": {"method": "x", "facts": 2}}'])
+        calibrate_facts([*common, "--study", study, "--calibrations", '{"a": {"method": "x", "facts": 2}}'])

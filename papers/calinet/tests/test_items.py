@@ -24,7 +24,7 @@ SETTINGS = {
     "stands_for": {"ours": "t5-base"},
     "exact": False,
     "scale": "laptop",
-    "models": MODELS,
+    "calibrations": MODELS,
     "stand_for_facts": {"small": 100},
     "figure_4": {"facts": ["calinet_small"], "slots": ["calinet_small"], "layer": ["layer_0", "calinet_small"]},
 }
@@ -96,8 +96,8 @@ def test_the_settings_are_valid_and_every_item_has_files():
     check_settings(own, ROOM / "config.schema.yaml", ["config.yaml"])
     run = {"gpus": 0, "seed": 0, "dtype": "float32", "device": "cpu", "scale": "laptop"}
     plan = Plan(own | {"run": run})
-    assert set(own["assessed"]) == set(own["models"])
+    assert set(own["assessed"]) == set(own["calibrations"])
     assert set(plan.results()) >= {file for files in FILES.values() for file in files}
     assert plan.models("table_3") == plan.networks * 2
-    assert set(json.loads(plan.settings())["models"]) == set(own["assessed"])
-    assert {name for names in own["figure_4"].values() for name in names} <= set(own["models"])
+    assert set(json.loads(plan.settings())["calibrations"]) == set(own["assessed"])
+    assert {name for names in own["figure_4"].values() for name in names} <= set(own["calibrations"])
