@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--editors", type=Path, required=True, help="folder of trained editors")
     test.add_argument("--edits", type=int, default=100, help="edits of one pair in the test")
     test.add_argument("--most-pairs", type=int, default=400, help="bound on edits times pairs where edits have several")
-    test.add_argument("--anchors", type=int, default=4, help="statements asked after each edit")
+    test.add_argument("--anchors", type=int, default=4, help="statements asked after each edit, at least one per pair")
     test.add_argument("--out", type=Path, required=True, help="rows to write; their summary.csv comes beside them")
     return parser
 
@@ -159,7 +159,8 @@ def run_test(options: argparse.Namespace, lm: LM, pools: Mapping[str, Pool]) -> 
     rows: list[dict[str, Any]] = []
     for name, method, n_edits in methods_of(lm, pools, options.modules, options.variants, options.editors):
         edits = options.edits if n_edits == 1 else max(2, min(options.edits, options.most_pairs // n_edits))
-        asked = {"edits": edits, "n_edits": n_edits, "n_anchors": options.anchors, "seed": options.seed}
+        anchors = max(options.anchors, n_edits)
+        asked = {"edits": edits, "n_edits": n_edits, "n_anchors": anchors, "seed": options.seed}
         rows += ask_after_edits(lm, {name: method}, pools["test"], **asked)
         log.info("%s: %d edits of %d", name, edits, n_edits)
     write_jsonl(options.out, rows)
