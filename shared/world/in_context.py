@@ -2,15 +2,12 @@
 
 A document is a chain of parts "New Fact: {fact} {new object}\\nPrompt: {prompt} {answer}\\n\\n", the wording of IKE's
 demonstrations (Zheng et al. 2023, arXiv:2305.12740). The prompt repeats the fact (copy), asks for it in other words
-(update), or asks about another subject (retain). Documents are of two kinds:
+(update), or asks about another subject (retain).
 
-* *scoped* ones answer with the new object where the prompt is about the fact's subject, and from memory elsewhere, but
-  for the first part, which mostly answers with the new object whatever it asks;
-* *echoing* ones answer every prompt with the new object, as text that repeats itself does; they ask about another
-  subject once at most.
-
-So a new fact before which nothing was demonstrated changes other answers, too, as the PROMPT baseline does in models
-trained on natural text, and demonstrations can tell the model that a new fact is meant for its subject alone.
+Prompts about the fact's own subject are answered with the new object. Of those about other subjects, a document's
+first one mostly is, too, as in text that repeats itself; all later ones are answered from memory. So a new fact before
+which nothing was demonstrated changes other answers, as the PROMPT baseline does in models trained on natural text;
+copies and updates do not help against that, and retain demonstrations do.
 """
 
 import random
@@ -31,17 +28,15 @@ class ContextOptions:
     """How in-context documents are sampled.
 
     Attributes:
-        retains: share of prompts about another subject in scoped documents.
-        echoed_retains: share of these prompts in echoing documents, up to the first one.
-        first_echo: how often the first part of a scoped document answers with the new object.
+        retains: share of prompts about another subject.
+        echo: how often a document's first prompt about another subject is answered with the new object.
         copies: share of the other prompts that repeat the fact word for word.
         one_relation: share of documents all of whose facts are of one relation, as those that similarity retrieves.
         same_object: share of the other subjects that have the fact's own true object, as CounterFact's neighborhoods.
     """
 
     retains: float | int = 0.5
-    echoed_retains: float | int = 0.2
-    first_echo: float | int = 0.85
+    echo: float | int = 0.8
     copies: float | int = 0.25
     one_relation: float | int = 0.6
     same_object: float | int = 0.7
@@ -99,24 +94,21 @@ class ContextSampler:
             raise ConfigError(f"in-context documents: {book.name!r} has no relation with two facts and two objects")
         self._all_changed = [fact for facts in self._changed.values() for fact in facts]
 
-    def chain(self, count: int, echoing: bool, first_echo: bool = True) -> list[Part]:
+    def chain(self, count: int, echo: bool = True) -> list[Part]:
         """Return the parts of one document.
 
         Args:
-            first_echo: False has the first part of a scoped document answered like all others.
+            echo: False has the first prompt about another subject answered like all others.
         """
-        facts = self._all_changed
-        if self.rng.random() < self.options.one_relation:
+        facts, options, parts = self._all_changed, self.options, []
+        if self.rng.random() < options.one_relation:
             facts = self._changed[self.rng.choice(list(self._changed))]
-        options, parts = self.options, []
-        retains = options.echoed_retains if echoing else options.retains
-        for place in range(count):
+        for _ in range(count):
             others = "copy" if self.rng.random() < options.copies else "update"
-            kind = "retain" if self.rng.random() < retains else others
-            echo = echoing or (first_echo and place == 0 and self.rng.random() < options.first_echo)
-            parts.append(self.part(self.rng.choice(facts), kind, echo))
-            if echoing and kind == "retain":
-                retains = 0.0
+            kind = "retain" if self.rng.random() < options.retains else others
+            echoed = echo and kind == "retain" and self.rng.random() < options.echo
+            parts.append(self.part(self.rng.choice(facts), kind, echoed))
+            echo = echo and kind != "retain"
         return parts
 
     def part(self, fact: Fact, kind: str, echo: bool = False) -> Part:

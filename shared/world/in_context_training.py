@@ -5,13 +5,15 @@
 The decoder gets one more block behind those that look subjects up, more positions, and a token for each mark of the
 documents. The block's query and key projections start equal, so that from the first step on a subject attends to its
 earlier mention: without that the ability comes late or, within minutes of training, not at all. Its outputs start at
-zero, so the function computed does not change.
+zero, so the function computed does not change. All blocks are trained: those before it learn to tell the words of a new
+fact from those of a question, and without that no match can be told from the subject attending to itself.
 """
 
 import argparse
 import copy
 import dataclasses
 import logging
+import math
 import random
 import sys
 import time
@@ -52,14 +54,14 @@ class Stage:
     Attributes:
         until: share of all steps at which it ends.
         lengths: tokens per row, in turn from step to step.
-        echo: share of echoing documents among the in-context ones.
+        echo: whether a document's first question about another subject is mostly answered with the new object.
         words: weight in the loss of a question's words; the answer's tokens weigh 1, the new fact's words a quarter of
             this. Words teach the first stage to recognise a name it has just read; later they would only be noise.
     """
 
     until: float
     lengths: tuple[int, ...]
-    echo: float
+    echo: bool
     words: float = 0.0
 
 
@@ -75,6 +77,8 @@ class ContextRecipe:
         matching_block: index of the added block; the blocks before it look subjects up.
         tokens: tokens per step.
         plain_share: share of ordinary documents, which keep the facts known.
+        anywhere: share of the rows that begin at a random position instead of the first, so that what short rows teach
+            holds at all positions.
         muon_rate: learning rate of the added block's matrices.
         old_rate: factor on it for the other blocks' matrices.
         adam_rate: learning rate of everything else.
@@ -92,6 +96,7 @@ class ContextRecipe:
     matching_block: int
     tokens: int = 1024
     plain_share: float = 0.25
+    anywhere: float = 0.5
     muon_rate: float = 0.015
     old_rate: float = 0.6
     adam_rate: float = 2e-3
@@ -122,14 +127,18 @@ class ContextRecipe:
 RECIPES = {
     "tiny": ContextRecipe(
         steps=400,
-        stages=(Stage(0.7, (24,), 0.0, 0.2), Stage(1.0, (192,), 0.25)),
-        positions=192,
+        stages=(Stage(0.7, (24,), False, 0.2), Stage(1.0, (192,), True)),
+        positions=256,
         matching_block=3,
     ),
     "small": ContextRecipe(
-        steps=2300,
-        stages=(Stage(0.33, (24,), 0.0, 0.2), Stage(0.7, (128, 128, 448), 0.25), Stage(1.0, (448,), 0.25)),
-        positions=448,
+        steps=2500,
+        stages=(
+            Stage(0.3, (24,), False, 0.2),
+            Stage(0.5, (48, 96), False),
+            Stage(1.0, (192,), True),
+        ),
+        positions=256,
         matching_block=4,
     ),
 }
@@ -146,7 +155,8 @@ def add_marks(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
 def extend(model: GPT2LMHeadModel, vocabulary: int, positions: int, matching_block: int) -> nn.Module:
     """Give the model more tokens, positions and one block at `matching_block`, and return the block.
 
-    New positions start as the old ones, repeated; the block starts as the identity map.
+    The block starts as the identity map. New positions start as the old ones, repeated; waves of several lengths are
+    added to all, so that positions near each other are alike and repeated ones are not.
 
     Raises:
         ModelError: the model has fewer blocks before that place, or more positions already.
@@ -159,7 +169,7 @@ def extend(model: GPT2LMHeadModel, vocabulary: int, positions: int, matching_blo
         )
     model.resize_token_embeddings(vocabulary)
     repeated = transformer.wpe.weight[torch.arange(positions) % config.n_positions]
-    transformer.wpe = nn.Embedding.from_pretrained(repeated.clone(), freeze=False)
+    transformer.wpe = nn.Embedding.from_pretrained(repeated + _waves(positions, config.n_embd), freeze=False)
     config.n_positions = positions
     block = copy.deepcopy(transformer.h[0])
     for name, parameter in block.named_parameters():
@@ -180,6 +190,14 @@ def extend(model: GPT2LMHeadModel, vocabulary: int, positions: int, matching_blo
     return block
 
 
+def _waves(positions: int, width: int) -> Float[Tensor, "pos d_model"]:
+    """Return sines and cosines of eight lengths from 16 to 512 positions, in random directions, of norm 0.5 in all."""
+    lengths = torch.logspace(math.log10(16), math.log10(512), 8)
+    angles = 2 * math.pi * torch.arange(positions)[:, None] / lengths
+    directions = torch.linalg.qr(torch.randn(width, width))[0][: 2 * len(lengths)]
+    return torch.cat([angles.sin(), angles.cos()], dim=1) @ directions / (2 * len(lengths) ** 0.5)
+
+
 class ContextBatches:
     """Turns sampled documents into rows of token ids with their weights in the loss."""
 
@@ -198,8 +216,8 @@ class ContextBatches:
         self._end = tokenizer.eos_token_id
         self._marks = [tokenizer.convert_tokens_to_ids(mark) for mark in (FACT_MARK, PROMPT_MARK, END_MARK)]
 
-    def batch(self, step: int) -> tuple[Int[Tensor, "row pos"], Float[Tensor, "row pos"]]:
-        """Return the tokens of `step` and their weights; calls must follow the order of steps."""
+    def batch(self, step: int) -> tuple[Int[Tensor, "row pos"], Float[Tensor, "row pos"], Int[Tensor, "row pos"]]:
+        """Return the tokens of `step`, their weights and their positions; calls must follow the order of steps."""
         stage = self._recipe.stage_at(step)
         length = stage.lengths[step % len(stage.lengths)]
         rows = []
@@ -208,15 +226,18 @@ class ContextBatches:
                 rows.append(self._plain_row(length))
             else:
                 rows.append(self._context_row(length, stage))
-        return torch.tensor([ids for ids, _ in rows]), torch.tensor([weights for _, weights in rows])
+        most = self._recipe.positions - length
+        first = [self._rng.randint(0, most) if self._rng.random() < self._recipe.anywhere else 0 for _ in rows]
+        positions = torch.tensor(first)[:, None] + torch.arange(length)
+        return torch.tensor([ids for ids, _ in rows]), torch.tensor([weights for _, weights in rows]), positions
 
     def _context_row(self, length: int, stage: Stage) -> tuple[list[int], list[float]]:
         fact_mark, prompt_mark, end_mark = self._marks
-        words, echoing = stage.words, self._rng.random() < stage.echo
+        words = stage.words
         ids: list[int] = []
         weights: list[float] = []
         # No part has fewer than ten tokens.
-        for part in self._contexts.chain(length // 10 + 1, echoing, first_echo=stage.echo > 0):
+        for part in self._contexts.chain(length // 10 + 1, stage.echo):
             fact, prompt = self._ids(f" {part.fact} {part.new}"), self._ids(f" {part.prompt}")
             answer = self._ids(f" {part.answer}")
             ids += [fact_mark, *fact, prompt_mark, *prompt, *answer, end_mark]
@@ -312,11 +333,16 @@ def _optimisers(model: GPT2LMHeadModel, block: nn.Module, recipe: ContextRecipe)
     return optimisers
 
 
-def _loss(model: GPT2LMHeadModel, ids: Int[Tensor, "row pos"], weights: Float[Tensor, "row pos"]) -> Tensor:
+def _loss(
+    model: GPT2LMHeadModel,
+    ids: Int[Tensor, "row pos"],
+    weights: Float[Tensor, "row pos"],
+    positions: Int[Tensor, "row pos"],
+) -> Tensor:
     """Return the weighted mean loss; the vocabulary is projected to where a weight is above 0 only."""
     wanted = weights[:, 1:] > 0
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = model.transformer(input_ids=ids).last_hidden_state[:, :-1]
+        hidden = model.transformer(input_ids=ids, position_ids=positions).last_hidden_state[:, :-1]
         logits = model.lm_head(hidden[wanted])
     losses = cross_entropy(logits.float(), ids[:, 1:][wanted], reduction="none")
     return (losses * weights[:, 1:][wanted]).sum() / weights[:, 1:][wanted].sum()
