@@ -63,14 +63,19 @@ class _Largest(torch.autograd.Function):
             responses = responses.masked_fill(~exists, -math.inf)
         total = 0
         by_key, by_bias, by_own = torch.zeros_like(key), torch.zeros_like(bias), None
+        kept, indices, found = 0, None, None
         for penalty, offset in keeper.weigh.terms(own):
-            kept = penalty.kept(keeper.repeat)
-            ranked = (responses + offset[:, None]).flatten(1).topk(kept, dim=1, sorted=True)
-            shares = penalty.shares(ranked.values, keeper.repeat)
+            if patches > 1 or penalty.kept(keeper.repeat) != kept:  # one neuron's terms all rank as its responses do
+                kept = penalty.kept(keeper.repeat)
+                ranking = (responses + offset[:, None]).flatten(1)
+                indices = ranking.topk(kept, dim=1, sorted=True).indices
+                found = keeper.rows_at(base, indices // patches)
+            values = responses.flatten(1).gather(1, indices) + offset.gather(1, indices % patches)
+            shares = penalty.shares(values, keeper.repeat)
             total = total + shares.sum(1)
-            moving = shares * (ranked.values < LARGEST)
-            belongs = nn.functional.one_hot(ranked.indices % patches, patches).to(key) * moving[..., None]
-            by_key += torch.bmm(belongs.mT, keeper.rows_at(base, ranked.indices // patches))
+            moving = shares * (values < LARGEST)
+            belongs = nn.functional.one_hot(indices % patches, patches).to(key) * moving[..., None]
+            by_key += torch.bmm(belongs.mT, found)
             by_bias += belongs.sum(1)
             by_own = -belongs.sum(1) if by_own is None else by_own  # only l_m1 compares with the neuron's own response
         ctx.save_for_backward(by_key, by_bias, by_own)
