@@ -42,6 +42,7 @@ METHODS: dict[str, Look] = {
     "memit": Look("MEMIT", "#0072B2", "h"),
     "memit_joint": Look("MEMIT, joint z", "#66AADD", "H", "--"),
     "serac": Look("SERAC", "#D55E00", "*"),
+    "rp": Look("retrieve and prompt", "#F2A36B", "*", ":"),
     "t_patcher": Look("T-Patcher", "#F0E442", "p"),
     "ike": Look("IKE", "#882255", "d"),
     "prompt": Look("PROMPT", "#661100", "s"),
