@@ -78,10 +78,20 @@ class Teacher:
         return Lesson(edits, tuple(inside), tuple(outside), free)
 
     def answers(self, rng: random.Random, count: int) -> list[tuple[Descriptor, Statement]]:
-        """Return edits with an input in the scope of each and its answer, for the counterfactual model."""
+        """Return edits with an input in the scope of each and its answer, for the counterfactual model.
+
+        Of a statement that is asserted true there are two inputs, where it has them: what differs between a claim that
+        follows and one that does not is then all that can be learnt from them.
+        """
         chosen = rng.choice(self._sets)
-        examples = rng.choices(chosen.examples, k=count)
-        return [(self.descriptor(example), self.inside(rng, example)) for example in examples]
+        if not self._asserted:
+            examples = rng.choices(chosen.examples, k=count)
+            return [(self.descriptor(example), self.inside(rng, example)) for example in examples]
+        pairs = [
+            (example, rng.sample(example.entailed, min(2, len(example.entailed))))
+            for example in rng.choices(chosen.examples, k=count // 2)
+        ]
+        return [(self.descriptor(example), item) for example, items in pairs for item in items]
 
 
 def kinds_of(example: EditExample) -> list[list[Statement]]:

@@ -16,6 +16,7 @@ from shared.world.factbook import Fact, FactBook
 
 NOT_ENOUGH = "NOT ENOUGH INFO"
 IMPLIED = 2
+EVIDENCE = 4
 
 
 def implications(division: Division, records: Sequence[dict[str, Any]]) -> list[list[list[str]]]:
@@ -49,7 +50,7 @@ def statements(division: Division, records: Sequence[dict[str, Any]]) -> list[st
 
 
 def evidence_records(division: Division, part: Part) -> list[dict[str, str]]:
-    """Return three claims for each fact of a part, with a sentence that moves the fact to another object as evidence.
+    """Return sentences that move a fact to another object, some for each fact of a part, with three claims about each.
 
     One claim follows from the evidence, one contradicts it (it names the true object, or a further one), and one is
     about another fact of the same subject, true or false.
@@ -60,21 +61,31 @@ def evidence_records(division: Division, part: Part) -> list[dict[str, str]]:
     records = []
     for fact in division.facts[part]:
         rng = random.Random(seed_for("evidence", division.book.seed, fact.subject_id, fact.relation_id))
-        told = rng.sample(division.claims(fact, shown=True), 3)
-        told += rng.sample(division.claims(fact, shown=False), 2)
-        others = division.other_objects(fact)
-        moved = rng.choice(others)
-        further = [fact.object, *(name for name in others if name != moved)]
-        refuted = fact.object if rng.random() < 0.5 else rng.choice(further)
-        evidence = {"evidence": f"{told[0]} {moved}.", "page": fact.subject, "revision_type": "real"}
-        records.append({"claim": f"{rng.choice(told[1:])} {moved}.", "label": SUPPORTS, **evidence})
-        records.append({"claim": f"{rng.choice(told[1:])} {refuted}.", "label": REFUTES, **evidence})
         beside = [other for other in facts_of[fact.subject_id] if other.relation_id != fact.relation_id]
-        if beside:
-            other = rng.choice(beside)
-            answer = other.object if rng.random() < 0.5 else rng.choice(division.other_objects(other))
-            claim = f"{rng.choice(division.claims(other, shown=True))} {answer}."
-            records.append({"claim": claim, "label": NOT_ENOUGH, **evidence})
+        others = division.other_objects(fact)
+        for moved in rng.sample(others, min(EVIDENCE, len(others))):
+            records += _about(division, fact, moved, beside, rng)
+    return records
+
+
+def _about(
+    division: Division, fact: Fact, moved: str, beside: Sequence[Fact], rng: random.Random
+) -> list[dict[str, str]]:
+    """Return the claims about one piece of evidence."""
+    told = rng.sample(division.claims(fact, shown=True), 3) + rng.sample(division.claims(fact, shown=False), 2)
+    further = [fact.object, *(name for name in division.other_objects(fact) if name != moved)]
+    refuted = fact.object if rng.random() < 0.5 else rng.choice(further)
+    evidence = {"evidence": f"{told[0]} {moved}.", "page": fact.subject, "revision_type": "real"}
+    wording = rng.choice(told[1:])
+    records = [
+        {"claim": f"{wording} {moved}.", "label": SUPPORTS, **evidence},
+        {"claim": f"{wording} {refuted}.", "label": REFUTES, **evidence},
+    ]
+    if beside:
+        other = rng.choice(beside)
+        answer = other.object if rng.random() < 0.5 else rng.choice(division.other_objects(other))
+        claim = f"{rng.choice(division.claims(other, shown=True))} {answer}."
+        records.append({"claim": claim, "label": NOT_ENOUGH, **evidence})
     return records
 
 
