@@ -1,4 +1,4 @@
-"""What values promote, as classes of tokens: `python -m papers.ffn_memories.concepts --help` (Geva et al. 2022, §4).
+"""What values promote, as classes of tokens (Geva et al. 2022, §4).
 
 In the paper people name concepts in each value's best tokens. Here a token's concept is its class in the world: the
 type of the entities whose names hold it (`city`, `profession`, ...), or `words` for what is in no name. A value
@@ -6,27 +6,21 @@ promotes a concept if at least four of its 30 best tokens are of one class, and 
 thousand) among random tokens.
 """
 
-import argparse
-import logging
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 import torch
 from scipy.stats import binom
 
 from papers.ffn_memories.projection import read_vectors
-from papers.ffn_memories.read_keys import add_corpus, open_corpus, write
 from papers.ffn_memories.states import values_of
-from shared.errors import reported
 from shared.models import LM
 from shared.seeding import seed_for
 from shared.tokens import encode
 from shared.world.factbook import FactBook
 
-log = logging.getLogger(__name__)
 WORDS, MIXED = "words", "mixed"
 TOP, AT_LEAST, RARE = 30, 4, 1e-3
 
@@ -87,18 +81,3 @@ def random_values(layers: int, width: int, count: int, seed: int) -> list[tuple[
     """Return so many random values of all layers."""
     drawn = random.Random(seed_for("ffn_memories", "random values", seed)).sample(range(layers * width), count)
     return [divmod(at, width) for at in drawn]
-
-
-@reported(log)
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m papers.ffn_memories.concepts", description=__doc__.split("\n")[0])
-    add_corpus(parser, needs_facts=True)
-    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
-    options = parser.parse_args(arguments)
-    lm, book, _, _ = open_corpus(options)
-    write(options.out, pd.DataFrame(read_concepts(lm, book, options.projection, options.seed)))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
-"""Controlling what is written by switching a few values on (Geva et al. 2022, §6.1).
+"""What values promote, and controlling what is written by switching a few of them on (Geva et al. 2022, §4 and §6.1).
 
     python -m papers.ffn_memories.control --model results/models/world-small --corpus corpus.txt --facts facts.json \\
-        --concepts concepts.csv --unwanted profession --wanted instrument --out control.csv
+        --unwanted profession --wanted instrument --concepts concepts.csv --out control.csv
 
 Prompts that call for words of an unwanted class are continued while ten values that promote a wanted class have their
 keys' responses set to a constant at every position. In the paper the unwanted class is toxic language, judged by an
@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from papers.ffn_memories.concepts import best_values, random_values, token_classes
+from papers.ffn_memories.concepts import best_values, random_values, read_concepts, token_classes
 from papers.ffn_memories.read_keys import add_corpus, open_corpus, write
 from shared.errors import ConfigError, reported
 from shared.forward import embed, logits, pad_right, run_blocks, token_batches
@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m papers.ffn_memories.control", description=__doc__.split("\n")[0])
     add_corpus(parser, needs_facts=True)
-    parser.add_argument("--concepts", type=Path, required=True, help="written by papers.ffn_memories.concepts")
+    parser.add_argument("--concepts", type=Path, required=True, help="CSV of all values' concepts to write")
     parser.add_argument("--unwanted", required=True, help="type of entity that prompts call for")
     parser.add_argument("--wanted", required=True, help="type of entity whose values are switched on")
     parser.add_argument("--values", type=int, default=COUNT, help="values switched on (default: 10)")
@@ -161,7 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     options = parser.parse_args(arguments)
     lm, book, _, held_out = open_corpus(options)
-    frame = pd.read_csv(options.concepts, keep_default_na=False)
+    frame = pd.DataFrame(read_concepts(lm, book, options.projection, options.seed))
+    write(options.concepts, frame)
     chosen = best_values(frame, options.wanted, options.values)
     if len(chosen) < options.values:
         raise ConfigError(f"{len(chosen)} values promote {options.wanted!r}, {options.values} are to be switched on")
