@@ -28,7 +28,6 @@ class Plan(StudyPlan):
     """
 
     items = tuple(ITEMS)
-    compared_files = ("summary.csv", "parts.csv", "shown.jsonl")
 
     def __init__(self, config: Mapping[str, Any]):
         super().__init__("serac", config, LEARNED)
