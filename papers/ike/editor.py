@@ -36,19 +36,24 @@ class IkeEditor:
         """Return the context of the last request; of those before it the copy demonstrations stand in it, in order."""
         *earlier, last = requests
         (demonstrations,) = self._chooser.choose([last])
-        return self._fitting(lm, last, demonstrations, earlier)
+        edit = self._fitting(lm, last, demonstrations, earlier)
+        self._count_left_out(lm, [edit])
+        return edit
 
     def edit_each(self, lm: LM, requests: Sequence[EditRequest]) -> list[Edit]:
         """Return one context per request; all are retrieved by one product."""
         chosen = self._chooser.choose(requests)
         edits = [self._fitting(lm, *pair) for pair in zip(requests, chosen, strict=True)]
+        self._count_left_out(lm, edits)
+        return edits
+
+    def _count_left_out(self, lm: LM, edits: Sequence[Edit]) -> None:
         cut = [int(edit.info["left_out"]) for edit in edits if edit.info["left_out"]]
         if cut:
             log.warning(
                 "%s: %d demonstrations of %d contexts were left out: the contexts did not fit the model's %d positions",
                 *(self.name, sum(cut), len(cut), lm.arch.n_positions),
             )
-        return edits
 
     def _fitting(
         self, lm: LM, request: EditRequest, demonstrations: Sequence[Demonstration], earlier: Sequence[EditRequest] = ()

@@ -155,8 +155,8 @@ def test_a_wrong_setting_is_named(config, path, value, message):
 
 def test_the_plan(config):
     plan = Plan(config)
-    assert (plan.lead, plan.sizes) == ("world-context", ["world-context-tiny", "world-small"])
-    assert sources(plan)["table_4"]["inputs"] == ["main.csv", "world-context-tiny.csv", "world-small.csv"]
+    assert (plan.lead, plan.sizes) == ("world-context", ["world-small"])
+    assert sources(plan)["table_4"]["inputs"] == ["main.csv", "world-small.csv"]
     large = Plan({**config, "use_models": None, "sizes": [], "run": {**RUN, "models": ["gpt2-xl"], "scale": "paper"}})
     assert (large.lead, large.sizes) == ("gpt2-xl", [])
     assert sources(large)["table_4"] == {"models": ["gpt2-xl"], "inputs": ["main.csv"]}
@@ -167,7 +167,7 @@ def test_the_plan(config):
     files = plan.memory_inputs(wildcards)
     options = plan.memorisation(wildcards, files)
     assert "--pool <results>/ike/data/pool.json" in options
-    assert "--first 60" in options
+    assert "--first 40" in options
     assert plan.split_options(wildcards, plan.split_inputs(wildcards)).endswith("--tested 240")
 
 
