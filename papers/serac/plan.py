@@ -55,17 +55,17 @@ class Plan(StudyPlan):
         return json.dumps(found)
 
     def compared(self, wildcards: Any) -> str:
-        """Return a study's variants as JSON, every setting filled in, with the numbers of edits that each holds."""
+        """Return a study's variants as JSON, every setting filled in, and the numbers of edits that each holds."""
         variants = json.loads(self.trained_variants(wildcards))
         more = self._config["studies"][wildcards.study].get("held", {})
         held = self._config["held"]
         return json.dumps({name: own | {"at": more.get(name, [held])} for name, own in variants.items()})
 
     def compare_options(self, wildcards: Any) -> str:
-        """Return the options of `papers.serac.compare` that a study's task decides."""
+        """Return the options of `papers.serac.compare` that a study decides."""
         test = self.task_of(wildcards.study)["test"]
         asked = " ".join(f"--{name} {test[name]}" for name in ("edits", "anchors", "shown"))
-        return f"{self.study_options(wildcards)} {asked}"
+        return f"{self.study_options(wildcards)} {asked} --variants '{self.compared(wildcards)}'"
 
     def made(self, name: str) -> list[str]:
         """Return one file of each study that this run makes."""
