@@ -12,18 +12,21 @@ EDITORS = ("ft_last", "ft_all", "ft_last_kl", "ft_all_kl", "t_patcher")
 
 
 def curves(request: Request) -> pd.DataFrame:
-    """Return model, editor, edits, metric and its mean over streams, where every stream has made so many edits."""
+    """Return model, editor, edits, metric and its mean over streams.
+
+    Points are checkpoints that every stream has reached, and the streams' ends, at their mean number of edits.
+    """
     rows = []
     for model, path in request.files():
         frame = pd.read_csv(path)
         for editor in EDITORS:
             own = frame[frame["editor"] == editor]
-            streams = own["fold"].nunique()
-            for edits, points in own.groupby("edits"):
-                if points["fold"].nunique() < streams:
-                    continue
+            streams, ends = own["fold"].nunique(), own.groupby("fold").tail(1)
+            reached = [(edits, points) for edits, points in own.groupby("edits") if points["fold"].nunique() == streams]
+            last = [] if ends["edits"].nunique() < 2 else [(ends["edits"].mean(), ends)]
+            for edits, points in [*reached, *last]:
                 for metric in METRICS:
-                    found = mean_interval(points[metric].to_numpy(float))
+                    found = mean_interval(points.drop_duplicates("fold")[metric].to_numpy(float))
                     rows.append([model, editor, edits, metric, found.mean, found.low, found.high, found.n])
     return pd.DataFrame(rows, columns=["model", "editor", "edits", "metric", "value", "low", "high", "n"])
 

@@ -18,11 +18,12 @@ def make(request: Request) -> Drawing:
     chosen = frame[frame["editor"].isin(EDITORS)]
     names = [editor for editor in EDITORS if (chosen["editor"] == editor).any()]
     figure, axes = new_figure(2, max(1, len(names)), width=PAGE_INCHES, height=4.2, sharex=True)
-    top = chosen.loc[chosen["own"], "activation"].median() if len(chosen) else 1.0
+    own = chosen[chosen["own"] & (chosen["editor"] == names[0])] if names else chosen
+    top = own["activation"].median() if len(own) else 1.0  # the full method's patches on their own examples
     for column, editor in enumerate(names):
         for panel, (of, words) in zip(axes[:, column], (("edit", "mended"), ("test", "test")), strict=True):
-            own = chosen[(chosen["editor"] == editor) & (chosen["of"] == of)]
-            values = own.pivot(index="example", columns="patch", values="activation").to_numpy(float)
+            part = chosen[(chosen["editor"] == editor) & (chosen["of"] == of)]
+            values = part.pivot(index="example", columns="patch", values="activation").to_numpy(float)
             image = panel.imshow(values, aspect="auto", cmap=HUE, vmin=0, vmax=top, interpolation="nearest")
             panel.set(ylabel=f"{words} example" if column == 0 else "", xlabel="patch" if of == "test" else "")
             integer_ticks(panel.xaxis, values.shape[1])
