@@ -124,11 +124,17 @@ class RememberedInputs:
     def responses(self, base: Tensor, key: Tensor, bias: Tensor) -> Float[Tensor, "line memory patch"]:
         """Return the neurons' responses to all remembered inputs."""
         lines, patches, d_model = key.shape
-        found = (base @ key.reshape(-1, d_model).T).reshape(len(base), lines, patches).transpose(0, 1)
+        # With the inputs as columns few keys cost a quarter of what they cost with the inputs as rows.
+        found = (key.reshape(-1, d_model) @ self._columns[base is self.validation]).unflatten(0, (lines, patches)).mT
         past, _ = self._past
         if past.shape[1]:
             found = torch.cat([found, torch.bmm(past, key.mT)], 1)
         return found + bias[:, None]
+
+    @cached_property
+    def _columns(self) -> tuple[Tensor, Tensor]:
+        """The shared inputs as columns: those that are trained on, and those that are stopped by."""
+        return self.train.T.contiguous(), self.validation.T.contiguous()
 
     def rows_at(self, base: Tensor, place: Int[Tensor, "line kept"]) -> Float[Tensor, "line kept d_model"]:
         """Return remembered inputs by their places: first those that all lines share, then the line's own."""
