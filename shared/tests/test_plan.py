@@ -133,7 +133,8 @@ def test_trained_editors_come_from_the_rooms_that_a_model_names():
     assert made.edit_inputs(JOINT) == {"trained_mend_counterfact": "<results>/mend/studies/counterfact/editors"}
     found = json.loads(made.variants(JOINT, {"trained_mend_counterfact": "here"}))
     assert found["mend_cf"] == {"editor": "mend", "file": "here/best.safetensors"}
-    assert made.has_trained("big") and not made.has_trained("little")
+    assert made.has_trained("big")
+    assert not made.has_trained("little")
     # A model without such an editor goes without the row.
     without = SimpleNamespace(model="little", run="joint")
     assert list(json.loads(made.variants(without, {}))) == ["rome"]
