@@ -126,7 +126,7 @@ class ContextRecipe:
 
 RECIPES = {
     "tiny": ContextRecipe(
-        steps=400,
+        steps=320,
         stages=(Stage(0.7, (24,), False, 0.2), Stage(1.0, (192,), True)),
         positions=256,
         matching_block=3,
