@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool
@@ -39,10 +39,15 @@ class Teacher:
         sets: the same examples with other answers to edit in, and statements out of scope.
         asserted: edits are statements that are asserted true, without an answer of their own.
         near_share: share of the inputs out of scope that are hard ones, where an example has some.
+        foreign_share: share of the edits whose answer is that of any other example: a counterfactual model that only
+            meets a few answers to each question learns them, and not to read the edit.
     """
 
-    def __init__(self, sets: Sequence[ExampleSet], *, asserted: bool, near_share: float):
-        self._sets, self._asserted, self._near_share = list(sets), asserted, near_share
+    def __init__(
+        self, sets: Sequence[ExampleSet], *, asserted: bool, near_share: float | int, foreign_share: float | int = 0
+    ):
+        self._sets, self._asserted = list(sets), asserted
+        self._near_share, self._foreign_share = near_share, foreign_share
 
     def descriptor(self, example: EditExample) -> Descriptor:
         """Return an example's edit."""
@@ -51,6 +56,12 @@ class Teacher:
     def inside(self, rng: random.Random, example: EditExample) -> Statement:
         """Return an input that the edit decides: its own, a paraphrase, an implied or a judged one, each as often."""
         return rng.choice(rng.choice(kinds_of(example)))
+
+    def _answered(self, rng: random.Random, example: EditExample, chosen: ExampleSet) -> EditExample:
+        """Return an example with its own answer, or by `foreign_share` with another example's."""
+        if self._asserted or rng.random() >= self._foreign_share:
+            return example
+        return with_answer(example, rng.choice(chosen.examples).target)
 
     def outside(
         self, rng: random.Random, example: EditExample, anchors: Sequence[Statement], held: set[str]
@@ -64,7 +75,8 @@ class Teacher:
     def lesson(self, rng: random.Random, count: int) -> Lesson:
         """Return a lesson of `count` edits, fewer where two of those drawn are about the same."""
         chosen = rng.choice(self._sets)
-        drawn = rng.sample(chosen.examples, min(count, len(chosen.examples)))
+        some = rng.sample(chosen.examples, min(count, len(chosen.examples)))
+        drawn = [self._answered(rng, example, chosen) for example in some]
         examples = list({example.about or example.source: example for example in drawn}.values())
         held = {example.about for example in examples if example.about}
         inside = [self.inside(rng, example) for example in examples]
@@ -85,8 +97,8 @@ class Teacher:
         """
         chosen = rng.choice(self._sets)
         if not self._asserted:
-            examples = rng.choices(chosen.examples, k=count)
-            return [(self.descriptor(example), self.inside(rng, example)) for example in examples]
+            drawn = [self._answered(rng, example, chosen) for example in rng.choices(chosen.examples, k=count)]
+            return [(self.descriptor(example), self.inside(rng, example)) for example in drawn]
         pairs = [
             (example, rng.sample(example.entailed, min(2, len(example.entailed))))
             for example in rng.choices(chosen.examples, k=count // 2)
@@ -101,6 +113,19 @@ def kinds_of(example: EditExample) -> list[list[Statement]]:
     judged = [item for item in example.entailed if item.target in (TRUE, FALSE)]
     implied = [item for item in example.entailed if item.target not in (TRUE, FALSE)]
     return [kind for kind in (own, paraphrases, implied, judged) if kind]
+
+
+def with_answer(example: EditExample, answer: str) -> EditExample:
+    """Return the edit to another answer; what it entails names the new answer where it named the old one.
+
+    A statement that is false since it names a third answer is left out if that is the new one.
+    """
+    entailed = [
+        Statement(item.source.replace(example.target, answer), item.target)
+        for item in example.entailed
+        if item.target != FALSE or answer not in item.source
+    ]
+    return replace(example, target=answer, entailed=tuple(entailed))
 
 
 def unrelated(rng: random.Random, anchors: Sequence[Statement], held: set[str]) -> Statement:

@@ -47,9 +47,9 @@ def train_part(name: str, part: Mapping[str, Any], base: LM, sets: Mapping[str, 
     """Train one part, write it to `folder` and return its history."""
     settings = PartSettings(**part["training"])
     asserted = kind == CLASSIFIER
-    teacher, examiner = (
-        Teacher(sets[use], asserted=asserted, near_share=settings.near_share) for use in ("train", "validation")
-    )
+    asked = {"asserted": asserted, "near_share": settings.near_share}
+    teacher = Teacher(sets["train"], foreign_share=settings.foreign_share, **asked)
+    examiner = Teacher(sets["validation"], **asked)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("part", name, settings.seed) % 2**31)
         if name == COUNTERFACTUAL:

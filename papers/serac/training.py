@@ -46,6 +46,7 @@ class PartSettings:
         negatives: `diagonal` (each edit with its own input out of scope, as in the authors' code), `all` pairs that are
             known to be out of scope, or for each input the `likeliest` one of them, which routing would take.
         near_share: share of hard inputs among those out of scope.
+        foreign_share: share of the edits that get the answer of any other edit.
         validate_every: steps between validations; the weights of the best one are kept.
         validation_batches: lessons of a validation.
         seed: of what is drawn.
@@ -58,6 +59,7 @@ class PartSettings:
     clip: float | int = 100.0
     negatives: str = DIAGONAL
     near_share: float | int = 0.5
+    foreign_share: float | int = 0.0
     validate_every: int = 200
     validation_batches: int = 6
     seed: int = 0

@@ -11,7 +11,7 @@ import torch
 from papers.serac import compare, train
 from papers.serac.compare import held_together, summarised
 from papers.serac.descriptor import Descriptor
-from papers.serac.lessons import Lesson, Teacher, kinds_of
+from papers.serac.lessons import Lesson, Teacher, kinds_of, with_answer
 from papers.serac.scope import EmbeddingScope
 from papers.serac.training import PartSettings, scope_accuracy, scope_loss, train_counterfactual, train_scope
 from shared.edit_examples import EditExample, ExampleSet, Statement
@@ -181,3 +181,26 @@ def test_both_programs_run_from_raw_files_to_summaries(tmp_path):
     shown = list(read_jsonl(out.with_name("shown.jsonl")))
     assert {row["asked"] for row in shown} >= {"in_easy", "in_hard", "out_easy"}
     assert all(row["same"] for row in shown if not row["covered_by"])
+
+
+def test_an_edit_takes_any_answer_and_what_it_entails_follows():
+    example = EditExample(
+        0,
+        "who is anna ?",
+        "red",
+        ("who is anna ?",),
+        about="anna",
+        entailed=(
+            Statement("who is red ?", "anna"),
+            Statement("is anna blue ?", "False"),
+            Statement("is it red ?", "True"),
+        ),
+    )
+    changed = with_answer(example, "blue")
+    assert changed.target == "blue"
+    assert [item.source for item in changed.entailed] == ["who is blue ?", "is it blue ?"]
+    rng = random.Random(0)
+    drawn = teacher(foreign_share=1.0).answers(rng, 200)
+    own = {example.source: example.target for example in examples().examples}
+    assert sum(edit.target != own[edit.source] for edit, _ in drawn) > 150
+    assert all(item.target in (edit.target, "True") for edit, item in drawn)
