@@ -98,10 +98,11 @@ def measured(
         editor = settings.pop("editor", PATCHES)
         if editor not in RUNNERS:
             raise ConfigError(f"{name}: editor {editor!r} is unknown; expected one of {', '.join(EDITORS)}")
+        resumed = options.rounds is not None and any((options.rounds / _key(name, settings)).glob("round_*"))
         began = time.perf_counter()
         for fold, stream, kept, ends in RUNNERS[editor](problem, orders, options, name, settings):
             row = stream_row(problem, stream, kept, {"editor": name, "fold": fold})
-            yield row | {"seconds": time.perf_counter() - began}, stream, ends
+            yield row | {"seconds": None if resumed else time.perf_counter() - began}, stream, ends
         log.info("%s: %d streams in %.1f s", name, len(orders), time.perf_counter() - began)
 
 
