@@ -16,10 +16,10 @@ def counts_of(request: Request) -> list[Cell]:
     cells = []
     for model, path in request.files():
         frame, dataset = pd.read_csv(path), request.settings["datasets"][model]
-        frame["seconds_per_edit"] = frame["seconds"] / frame["edits"]
+        frame["seconds_per_edit"] = frame["seconds"] / frame["edits"].where(frame["edits"] > 0)
         for line in frame[frame["editor"].isin(EDITORS)].to_dict("records"):
             title = look_of(line["editor"]).title
-            cells += [Cell(model, title, dataset, name, line[name], n=1) for name in COUNTS if line["edits"]]
+            cells += [Cell(model, title, dataset, name, line[name], n=1) for name in COUNTS if pd.notna(line[name])]
     return cells
 
 
