@@ -4,7 +4,8 @@ It is small, of the base model's family and with its tokenizer, so that its pred
 model's: an encoder-decoder or a classifier that reads the edit before the input.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from papers.serac.descriptor import Descriptor
 from papers.serac.texts import counterfactual_text, questions_of
-from shared.errors import ModelError
+from shared.errors import ConfigError, ModelError
 from shared.models import LM, load_model
 from shared.text_batches import CLASSIFIER, SEQ2SEQ, TextBatch, TextRow, collate, encode_row, family_of, predictions
 from shared.verdicts import SUPPORTS
@@ -37,6 +38,23 @@ def load_counterfactual(folder: str | Path, base: LM) -> LM:
             "start the counterfactual model from one of the base model's family"
         )
     return model
+
+
+def fresh_counterfactual(base: LM, sizes: Mapping[str, int]) -> LM:
+    """Return an untrained model of the base model's class and words, with other sizes; torch's seed decides on weights.
+
+    Args:
+        sizes: fields of the model's configuration, such as d_model.
+
+    Raises:
+        ConfigError: the configuration has no such field.
+    """
+    config = copy.deepcopy(base.model.config)
+    for name, value in sizes.items():
+        if not hasattr(config, name):
+            raise ConfigError(f"counterfactual model: {base.name} has no size {name!r}")
+        setattr(config, name, value)
+    return LM(type(base.model)(config).to(base.device), base.tokenizer, f"a small {base.name}")
 
 
 def counterfactual_row(lm: LM, edit: Descriptor, question: str, answer: str) -> TextRow:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from papers.serac.counterfactual import load_counterfactual
+from papers.serac.counterfactual import fresh_counterfactual, load_counterfactual
 from papers.serac.lessons import Teacher
 from papers.serac.scope import CLS, save_scope, start_scope
 from papers.serac.training import PartSettings, train_counterfactual, train_scope
@@ -53,7 +53,8 @@ def train_part(name: str, part: Mapping[str, Any], base: LM, sets: Mapping[str, 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("part", name, settings.seed) % 2**31)
         if name == COUNTERFACTUAL:
-            lm = load_counterfactual(part["start"], base)
+            fresh = "sizes" in part
+            lm = fresh_counterfactual(base, part["sizes"]) if fresh else load_counterfactual(part["start"], base)
             history = train_counterfactual(lm, teacher, examiner, settings)
             lm.model.save_pretrained(folder)
             lm.tokenizer.save_pretrained(folder)

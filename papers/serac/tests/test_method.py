@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from papers.serac.counterfactual import counterfactual_predictions, load_counterfactual
+from papers.serac.counterfactual import counterfactual_predictions, fresh_counterfactual, load_counterfactual
 from papers.serac.descriptor import Descriptor
 from papers.serac.method import RetrieveAndPrompt, Serac, answers_with
 from papers.serac.scope import EmbeddingScope, save_scope
 from papers.serac.texts import descriptors_of, questions_of
 from shared.edit_pools import Rows
-from shared.errors import ModelError
+from shared.errors import ConfigError, ModelError
 from shared.learned_editors import Edits
 from shared.models import LM
 from shared.tests.families import tiny_model
@@ -122,3 +122,15 @@ def test_a_counterfactual_model_must_have_the_base_models_words(tmp_path):
     decoder = tiny_model("bert_masked")
     with pytest.raises(ModelError, match="counterfactual models exist for"):
         load_counterfactual(tmp_path, decoder)
+
+
+def test_a_counterfactual_model_may_be_smaller_than_the_base_model():
+    base, _ = models_of("t5")
+    small = fresh_counterfactual(base, {"d_model": 8, "d_ff": 12})
+    assert small.model.config.d_model == 8
+    assert base.model.config.d_model == 16
+    batch = batch_of(base, "t5")
+    found = counterfactual_predictions(small, base, [Descriptor("who ?", "anna")] * 4, batch)
+    assert found.shape == predictions(base, batch).shape
+    with pytest.raises(ConfigError, match="no size 'width'"):
+        fresh_counterfactual(base, {"width": 8})
