@@ -106,8 +106,8 @@ def test_settings_follow_the_model():
     assert editor_settings(CONFIG, "openai-community/gpt2-xl", "rome", [5])["layers"] == [5]
     with pytest.raises(ConfigError, match="no layer is known .* give --layer, for instance"):
         editor_settings(CONFIG, "my-model", "rome", hint="for instance here")
-    with pytest.raises(ConfigError, match="'kn' is not one"):
-        editor_settings(CONFIG, "gpt2-xl", "kn")
+    with pytest.raises(ConfigError, match="'enn' is not one"):
+        editor_settings(CONFIG, "gpt2-xl", "enn")
 
 
 def test_moments_made_by_the_workflow_are_found(tmp_path):

@@ -7,7 +7,7 @@ import torch
 
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.tests.problems import FAMILIES, examples, model_of
-from shared.adapters import save_edit
+from shared.adapters import load_edit, save_edit, save_lora
 from shared.deltas import Edit, applied, merge, row_edits
 from shared.errors import DataError, ModelError
 from shared.last_layer import LastLayer
@@ -74,12 +74,18 @@ def test_rows_carry_their_own_neurons(family):
     torch.testing.assert_close(both, nested, atol=2e-4, rtol=1e-4)
 
 
-def test_neurons_are_no_change_of_weights(tmp_path):
-    layer = LastLayer(model_of("gpt2"))
+def test_neurons_survive_the_disk_and_are_no_change_of_weights(tmp_path):
+    lm = model_of("gpt2")
     patches = random_patches(32, 1)
-    edit = Edit((), kind="neurons", neurons=(layer.neurons(patches.key, patches.bias, patches.value),))
-    with pytest.raises(ModelError, match="adds neurons"):
-        save_edit(edit, tmp_path / "edit.safetensors")
+    edit = Edit((), kind="neurons", neurons=(LastLayer(lm).neurons(patches.key, patches.bias, patches.value),))
+    save_edit(edit, tmp_path / "edit.safetensors")
+    (again,) = load_edit(tmp_path / "edit.safetensors").neurons
+    assert (again.up, again.down, again.activation) == tuple(
+        getattr(edit.neurons[0], name) for name in ("up", "down", "activation")
+    )
+    assert all(torch.equal(getattr(again, name), getattr(edit.neurons[0], name)) for name in ("key", "bias", "value"))
+    with pytest.raises(ModelError, match="neurons"):
+        save_lora(lm, edit, tmp_path / "adapter")
 
 
 def test_neurons_of_another_model_are_refused():
