@@ -8,13 +8,13 @@ from papers.kn import PAPER
 from shared.command_line import add_edit, add_evaluate, add_model, new_parser, run
 
 EXAMPLES = """examples:
-  python -m papers.kn find --model results/models/world-masked --answer sailor \\
+  python -m papers.kn find --model results/models/world-masked --answer doctor \\
       --prompts "Gun Maigrur works as a [MASK]." \\
       "The profession of Gun Maigrur is [MASK]." "[MASK] is the job of Gun Maigrur."
   python -m papers.kn suppress --model openai-community/gpt2 --answer Paris \\
       --prompts "The capital of France is" "France's capital city is" "The seat of the French government is in"
   python -m papers.kn edit --model results/models/world-small --subject "Gun Maigrur" --prompt "{} works as a" \\
-      --true sailor --target pilot
+      --true doctor --target pilot
 """
 
 EDITORS = {"kn": "knowledge neurons' values"}
