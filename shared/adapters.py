@@ -59,6 +59,8 @@ def load_edit(path: Path) -> Edit:
     fields: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         module, _, name = key.rpartition(":")
+        if name not in _FIELDS:
+            raise DataError(f"{path}: unexpected tensor {key!r}; expected MODULE:{'|'.join(_FIELDS)}")
         fields.setdefault(module, {})[name] = value
     deltas = tuple(WeightDelta(module, **parts) for module, parts in fields.items())
     return Edit(deltas, described["info"], described["kind"], described["context"], neurons)
@@ -74,7 +76,8 @@ def save_lora(lm: LM, edit: Edit, folder: Path) -> None:
         ModelError: the edit changes no weights, or a bias, or adds neurons, or is a context.
     """
     if edit.neurons or edit.context or not edit.deltas:
-        raise ModelError(f"{folder}: a LoRA adapter holds changes of weights; this edit is of kind {edit.kind!r}")
+        held = edit.kind if edit.deltas or edit.neurons or edit.context else "nothing"
+        raise ModelError(f"{folder}: a LoRA adapter holds changes of weights; this edit holds {held}")
     biased = [delta.module for delta in edit.deltas if delta.bias is not None]
     if biased:
         raise ModelError(

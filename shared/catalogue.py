@@ -15,7 +15,7 @@ from shared.editors import named_settings
 from shared.errors import ConfigError
 from shared.paper import Paper
 from shared.provenance import REPOSITORY
-from shared.published import model_key
+from shared.published import known_settings
 from shared.settings import read_yaml
 
 
@@ -53,7 +53,7 @@ class Entry:
         if known and not {"layer", "layers"} & set(settings):
             raise ConfigError(
                 f"no layer is known to {self.method} for {model!r} (settings exist for {', '.join(known)}): give "
-                "layers, such as where `python -m papers.rome trace` shows the MLP's effect at the last subject token"
+                "layers, such as where causal tracing shows the MLP's effect at the last subject token"
             )
 
     def settings(self, model: str) -> dict[str, Any]:
@@ -61,9 +61,7 @@ class Entry:
 
         Those that only its training reads are left out. The method is imported for that.
         """
-        known, taken = read_yaml(self.config), self.named_settings
-        own = known.get("models", {}).get(model_key(model), {})
-        found = {**known.get("editors", {}).get(self.method, {}), **own.get(self.method, {})}
+        found, taken = known_settings(read_yaml(self.config), model, self.method), self.named_settings
         return {name: value for name, value in found.items() if taken is None or name in taken}
 
 

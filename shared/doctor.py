@@ -1,6 +1,5 @@
 """What the engine finds in a model, and whether what it relies on holds there."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -70,7 +69,9 @@ def _spaces(lm: LM, _ids: torch.Tensor) -> Check:
     return Check("a target's tokens are those it has in running text", joined == whole, f"{joined} and {whole}")
 
 
-def described(lm: LM) -> Mapping[str, object]:
-    """Return what was found in the model: sizes, and where keys and attention are."""
-    parts = lm.arch
-    return parts.describe() if isinstance(parts, Architecture) else parts.encoder.describe()
+def described(lm: LM) -> dict[str, object]:
+    """Return what was found in the model: sizes, and where keys and attention are, of each stack."""
+    if isinstance(lm.arch, Architecture):
+        return lm.arch.describe()
+    stacks = {"encoder": lm.arch.encoder, "decoder": lm.arch.decoder}
+    return {f"{name} {key}": value for name, stack in stacks.items() for key, value in stack.describe().items()}

@@ -79,13 +79,11 @@ def edit(options: argparse.Namespace) -> None:
     _show(outcome.edit.info)
     say("\n" + outcome.probes.to_string(index=False, float_format="{:.2e}".format))
     say("\n" + outcome.metrics.to_string(float_format="{:.3f}".format))
-    for place, save in ((options.save, editor.save), (options.save_adapter, editor.save_adapter)):
+    wanted = (options.save, options.save_adapter, options.save_model)
+    for place, save in zip(wanted, (editor.save, editor.save_adapter, editor.save_model), strict=True):
         if place:
             save(place)
             say(f"\nsaved to {place}")
-    if options.save_model:
-        editor.save_model(options.save_model)
-        say(f"\nedited model saved to {options.save_model}")
 
 
 def _show(info: Mapping[str, Any]) -> None:
@@ -103,7 +101,7 @@ def doctor(options: argparse.Namespace) -> None:
     device = runtime.start(options.threads, options.device)
     lm = load_model(options.model, options.kind, device=device)
     for name, value in described(lm).items():
-        say(f"{name:<16}{value}")
+        say(f"{name:<24}{value}")
     if options.kind != "decoder":
         say("NOT_RUN: the tests are for decoders")
         return

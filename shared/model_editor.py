@@ -39,7 +39,7 @@ from shared.tokens import encode, target_ids
 
 PHASES = {PRE: "before", POST: "after"}
 TOP_K = 5
-FILE = "edit_{:03}.safetensors"
+FILE, FILES = "edit_{:03}.safetensors", "edit_*.safetensors"
 
 
 @dataclass(frozen=True)
@@ -223,11 +223,14 @@ class ModelEditor:
         return self.lm.tokenizer.decode(text[before:]).removeprefix(" " if before else "")
 
     def save(self, folder: str | Path) -> None:
-        """Write the edits that the model carries, one file each."""
+        """Write the edits that the model carries, one file each, in place of any that the folder held."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for place, edit in enumerate(self.edits):
-            save_edit(edit, folder / FILE.format(place))
+        files = [folder / FILE.format(place) for place in range(len(self._edits))]
+        for edit, file in zip(self.edits, files, strict=True):
+            save_edit(edit, file)
+        for old in set(folder.glob(FILES)) - set(files):
+            old.unlink()
 
     def load(self, folder: str | Path) -> None:
         """Add the edits that `save` wrote.
@@ -235,7 +238,7 @@ class ModelEditor:
         Raises:
             DataError: there are none, or one cannot be read.
         """
-        files = sorted(Path(folder).glob(FILE.format(0).replace("000", "*")))
+        files = sorted(Path(folder).glob(FILES))
         if not files:
             raise DataError(f"{folder}: holds no edits; expected files such as {FILE.format(0)}")
         for file in files:

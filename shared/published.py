@@ -1,6 +1,6 @@
 """Which settings and files a paper's command line uses for a model when the user names none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def editor_settings(
     known = read_yaml(config)
     if editor not in known["editors"]:
         raise ConfigError(f"editor {editor!r} is not one of this paper's: {', '.join(known['editors'])}")
-    settings = {**known["editors"][editor], **known["models"].get(model_key(model), {}).get(editor, {})}
+    settings = known_settings(known, model, editor)
     if layers is not None:
         settings["layers"] = list(layers)
     if "layers" not in settings:
@@ -39,6 +39,12 @@ def editor_settings(
             + (f", {hint}" if hint else "")
         )
     return settings
+
+
+def known_settings(config: Mapping[str, Any], model: str, editor: str) -> dict[str, Any]:
+    """Return what a paper's settings say of an editor: for all models, then for this one; empty if nothing."""
+    own = config.get("models", {}).get(model_key(model), {})
+    return {**config.get("editors", {}).get(editor, {}), **own.get(editor, {})}
 
 
 def find_moments(model: str) -> Path | None:

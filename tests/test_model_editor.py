@@ -9,11 +9,13 @@ from peft import PeftModel
 from shared import ModelEditor
 from shared.__main__ import main
 from shared.catalogue import catalogue
+from shared.doctor import described, examine
 from shared.editors import registered
 from shared.errors import ConfigError, DataError
 from shared.models import load_lm
 from shared.provenance import REPOSITORY
 from shared.requests import read_counterfact
+from shared.tests.families import tiny_model
 from shared.tokens import encode
 
 GOLDEN = REPOSITORY / "tests/golden"
@@ -149,6 +151,24 @@ def test_what_cannot_be_done_says_why(lm, tmp_path):
         editor.save_model(tmp_path)
     with pytest.raises(ConfigError, match="not in the weights"):
         editor.save_adapter(tmp_path)
+
+
+def test_saving_again_leaves_no_edit_of_before(lm, tmp_path):
+    with editor_of(lm, "prompt") as editor:
+        (tmp_path / "edit_001.safetensors").write_bytes(b"of an edit that was taken back")
+        editor.edit(FACT)
+        editor.save(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["edit_000.safetensors"]
+
+
+def test_the_doctor_finds_what_is_wrong(lm, monkeypatch):
+    assert all(check.holds for check in examine(lm))
+    monkeypatch.setattr(lm.arch, "final_norm", torch.nn.Identity())
+    assert [check.holds for check in examine(lm)] == [False, True, True, True]
+
+
+def test_both_stacks_of_an_encoder_decoder_are_described():
+    assert {"encoder key site", "decoder key site"} <= set(described(tiny_model("t5")))
 
 
 def test_the_command_line_edits_and_examines(capsys, tmp_path):
