@@ -10,9 +10,9 @@ import yaml
 from papers.calinet.items import figure_4, figure_7, table_1, table_2, table_3, table_5
 from papers.calinet.items.results import perplexity
 from papers.calinet.plan import FILES, Plan
-from shared.item_command import Request
 from shared.provenance import REPOSITORY
 from shared.settings import check_settings
+from shared.tests.item_requests import request_from
 
 ROOM = REPOSITORY / "papers/calinet"
 MODELS = {
@@ -47,11 +47,7 @@ def request_of(tmp_path):
     """Return a function that makes the request of an item."""
 
     def make(*frames):
-        paths = []
-        for number, frame in enumerate(frames):
-            paths.append(tmp_path / f"{number}.csv")
-            frame.to_csv(paths[-1], index=False)
-        return Request(["ours"] * len(paths), paths, SETTINGS, ROOM / "reported.csv")
+        return request_from(tmp_path, frames, SETTINGS, ROOM / "reported.csv")
 
     return make
 

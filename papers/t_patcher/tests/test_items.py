@@ -10,9 +10,9 @@ import yaml
 from papers.t_patcher.items import figure_4, figure_5, table_1, table_2, table_3, table_ablations
 from papers.t_patcher.items.results import METRICS
 from papers.t_patcher.plan import FILES, RUNS, Plan
-from shared.item_command import Request
 from shared.provenance import REPOSITORY
 from shared.settings import check_settings
+from shared.tests.item_requests import request_from
 
 ROOM = REPOSITORY / "papers/t_patcher"
 SETTINGS = {"datasets": {"ours": "zsre"}, "stands_for": {"ours": "bart-base"}, "exact": False, "scale": "laptop"}
@@ -33,11 +33,7 @@ def request_of(tmp_path):
     """Return a function that makes the request of an item with two files of the same model."""
 
     def make(*frames):
-        paths = []
-        for number, frame in enumerate(frames):
-            paths.append(tmp_path / f"{number}.csv")
-            frame.to_csv(paths[-1], index=False)
-        return Request(["ours"] * len(paths), paths, SETTINGS, ROOM / "reported.csv")
+        return request_from(tmp_path, frames, SETTINGS, ROOM / "reported.csv")
 
     return make
 
