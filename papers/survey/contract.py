@@ -1,20 +1,23 @@
 """What the parts of this room hand to each other: names, columns and units of its files.
 
-- `<results>/survey/records/{form}.jsonl`: the cases, one per line, the fields of `papers.survey.records.SurveyRecord`.
+- `<results>/survey/records/{form}.jsonl`: the cases, one per line, fields of `papers.survey.records.SurveyRecord`.
   Of a form, `{form}_pool.jsonl` holds further records about other subjects, which methods may learn from.
-- `<results>/survey/metrics/{model}.csv`: columns `METRIC_COLUMNS`; accuracies and agreements in percent, everything else
-  in natural units. A method or protocol that was not run has no line.
+- `<results>/survey/metrics/{model}.csv`: columns `METRIC_COLUMNS`; accuracies and agreements in percent, everything
+  else in natural units. A method or protocol that was not run has no line.
 - `<results>/survey/costs/{model}.csv`: columns `COST_COLUMNS`.
 - `<results>/survey/sequences/{model}.csv`: columns `SEQUENCE_COLUMNS`, one line per edit of a sequence.
 
 A record holds `case_id`, `subject`, `relation_id`, `prompt` (with `{}`), `question`, `target_new`, `target_true`,
-`paraphrase_prompts`, `paraphrase_questions`, `neighborhood_prompts` (their true object is `target_true`), `locality` and
-`probes`. `locality` is a list, `probes` a mapping of family to list, of `{prompt, question, answer}`; the probes of
-`other_task` have `wrong` as well, the second choice. Decoders are asked prompts, encoder-decoders questions. In the form
-`zsre` the prompts are questions themselves.
+`paraphrase_prompts`, `paraphrase_questions`, `neighborhood_prompts` (their true object is `target_true`), `locality`
+and `probes`. `locality` is a list, `probes` a mapping of family to list, of `{prompt, question, answer}`; the probes
+of `other_task` have `wrong` as well, the second choice. Decoders are asked prompts, encoder-decoders questions. In
+the form `zsre` the prompts are questions themselves.
 
 Protocols are `single`, `batch:<n>`, and `sequence:<T>:<when>` for the first T edits of a sequence, asked `immediate`
 (each right after it is made), at a `checkpoint` (all after the T-th edit) or `final` (all after the sequence's last).
+
+Rules: `Snakefile` makes these files for decoders and includes `rules/questions.smk`, which makes them for
+encoder-decoders, and `rules/items.smk`, which makes tables and figures and names them in `TABLES` and `FIGURES`.
 """
 
 FORMS = ("counterfact", "zsre")
