@@ -1,8 +1,8 @@
 """What knowledge neurons need of a model: its activations at the answer's place, and how the answer follows from them.
 
-Two networks offer this: `papers.kn.masked` (the answer stands at a mask token) and `papers.kn.causal` (it follows the
-last token). Both work on groups of prompts with equally many tokens, so nothing is padded, and both recompute only what
-a changed neuron can reach.
+Three networks offer this: `papers.kn.masked` (the answer stands at a mask token), `papers.kn.causal` (it follows the
+last token) and `papers.kn.answers_network` (an encoder-decoder answers a question). All work on groups of prompts with
+equally many tokens, so nothing is padded, and recompute only what a changed neuron can reach.
 """
 
 from abc import ABC, abstractmethod
@@ -78,14 +78,19 @@ class Network(ABC):
         self.lm = lm
 
     @property
+    def stack(self) -> Architecture:
+        """The blocks whose neurons are looked at."""
+        return self.lm.arch
+
+    @property
     def n_layers(self) -> int:
         """Number of feed-forward layers."""
-        return self.lm.arch.n_layers
+        return self.stack.n_layers
 
     @property
     def d_mlp(self) -> int:
         """Neurons of one layer."""
-        return self.lm.arch.d_mlp
+        return self.stack.d_mlp
 
     @abstractmethod
     def encode(self, template: str, subject: str, answer: str) -> Cloze | None:
@@ -128,7 +133,7 @@ class Network(ABC):
 
     def values(self, layer: int) -> Float[Tensor, "d_mlp d_model"]:
         """Return the value vectors of a layer: row i is what neuron i adds to the residual stream."""
-        module = self.lm.arch.mlp_out(layer)
+        module = self.stack.mlp_out(layer)
         return module.weight if Architecture.input_first(module) else module.weight.T
 
     def groups(self, clozes: Sequence[Cloze], copies: int, max_tokens: int) -> Iterator[list[int]]:
@@ -177,9 +182,9 @@ def multiplied(
         return neurons.index_put((rows, positions), neurons[rows, positions] * factors[:, 0, layer])
 
     if site == PREACTIVATION:
-        changed = replace([network.lm.arch.mlp_in(layer) for layer in layers], change)
+        changed = replace([network.stack.mlp_in(layer) for layer in layers], change)
     else:
-        changed = replace_inputs([network.lm.arch.mlp_out(layer) for layer in layers], change)
+        changed = replace_inputs([network.stack.mlp_out(layer) for layer in layers], change)
     with changed:
         yield
 
@@ -189,6 +194,6 @@ def watched(network: Network) -> Iterator[list[dict[str, Tensor]]]:
     """Collect what leaves each layer's first feed-forward map and what enters its second, by layer, in this order."""
     layers = range(network.n_layers)
     with ExitStack() as stack:
-        leaving = stack.enter_context(capture({str(layer): network.lm.arch.mlp_in(layer) for layer in layers}))
-        entering = {str(layer): network.lm.arch.mlp_out(layer) for layer in layers}
+        leaving = stack.enter_context(capture({str(layer): network.stack.mlp_in(layer) for layer in layers}))
+        entering = {str(layer): network.stack.mlp_out(layer) for layer in layers}
         yield [leaving, stack.enter_context(capture(entering, inputs=True))]

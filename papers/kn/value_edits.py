@@ -33,7 +33,7 @@ def value_edit(network: Network, neurons: Sequence[Neuron], change: Change, **in
         values = network.values(layer)
         left = values.new_zeros(len(values), len(places))
         left[places, range(len(places))] = 1
-        module = network.lm.arch.name_of(network.lm.arch.mlp_out(layer))
+        module = network.lm.arch.name_of(network.stack.mlp_out(layer))
         deltas.append(WeightDelta(module, left, change(values[places])))
     return Edit(tuple(deltas), {"neurons": len(neurons), **info})
 
