@@ -20,7 +20,7 @@ from shared.lean import fused_gelu
 from shared.models import LM
 
 
-class _Buffer(KeyValues):
+class KeyValueBuffer(KeyValues):
     """Keys and values in one preallocated tensor per layer, so that a step copies one position only."""
 
     def __init__(self, capacity: int):
@@ -67,7 +67,7 @@ def _generate_batch(
     draws = torch.stack([torch.rand(max_length, generator=torch.Generator().manual_seed(seed)) for seed in seeds]).to(
         lm.device
     )
-    cache = _Buffer(max_length)
+    cache = KeyValueBuffer(max_length)
     done, stop = 0, start
     while stop < max_length:
         positions = torch.arange(done, stop, device=lm.device)[None]

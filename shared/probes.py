@@ -25,7 +25,7 @@ class Probe:
 
     Attributes:
         case_id: the case it belongs to.
-        kind: rewrite, paraphrase, neighborhood, attribute, locality, other_fact or generation.
+        kind: rewrite, paraphrase, neighborhood, attribute, locality, other_fact, generation, or a probe's family.
         prompt_index: its place among the case's prompts of that kind.
         prompt: the text, with the subject in place.
         target_new: the edit's new object, if its probability is wanted.
@@ -58,6 +58,8 @@ class ProbeRow(Probe):
         predicted_new, predicted_true: the most probable token at the place of each of these tokens.
         correct_new, correct_true: whether each of these tokens was the most probable one there.
         text: generated text including its prompt.
+        continuation: what the model says next by itself, greedily, up to a natural stop; without the prompt.
+        first_kl: divergence of the next token's distribution from the unedited model's, KL(edited ‖ unedited), in nats.
     """
 
     phase: str = PRE
@@ -71,6 +73,8 @@ class ProbeRow(Probe):
     correct_new: tuple[bool, ...] | None = None
     correct_true: tuple[bool, ...] | None = None
     text: str | None = None
+    continuation: str | None = None
+    first_kl: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as a JSON object; fields that hold nothing are left out."""
@@ -154,6 +158,27 @@ def zsre_probes(case: Case) -> list[Probe]:
     ]
 
 
+def survey_probes(case: Case) -> list[Probe]:
+    """Return what the survey asks: rewrite, paraphrase, neighborhood, locality, and the probes of every family.
+
+    The kind of a family's probe is the family. An answer that follows from the edit is the probe's new object; one that
+    is true without it the true object, beside which the wrong choice stands as the new one.
+    """
+    found = [
+        *_of_kind(case, "rewrite", [rewrite_prompt(case)]),
+        *_of_kind(case, "paraphrase", case.paraphrase_prompts),
+        *_of_kind(case, "neighborhood", case.neighborhood_prompts),
+        *answered_probes(case.case_id, "locality", case.locality),
+    ]
+    counts: dict[str, int] = {}
+    for probe in case.family_probes:
+        index = counts.setdefault(probe.family, 0)
+        counts[probe.family] += 1
+        targets = (probe.answer, probe.wrong) if probe.follows else (probe.wrong, probe.answer)
+        found.append(Probe(case.case_id, probe.family, index, probe.prompt, *targets))
+    return found
+
+
 def answered_probes(case_id: int, kind: str, questions: Sequence[QuestionAnswer]) -> list[Probe]:
     """Return probes that have an answer of their own, which an edit should not change."""
     return [Probe(case_id, kind, index, qa.prompt, None, qa.answer) for index, qa in enumerate(questions)]
@@ -168,6 +193,7 @@ PROTOCOLS: dict[str, Callable[[Case], list[Probe]]] = {
     "counterfact": counterfact_probes,
     "counterfact_attributes": counterfact_probes_with_attributes,
     "zsre": zsre_probes,
+    "survey": survey_probes,
 }
 
 

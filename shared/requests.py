@@ -68,6 +68,20 @@ class QuestionAnswer(_Frozen):
     answer: Text
 
 
+class FamilyProbe(QuestionAnswer):
+    """A probe of what an edit should carry along, or leave alone (Yao et al. 2023, arXiv:2305.13172, §5).
+
+    Attributes:
+        family: what it asks for, such as `alias`, `inverse`, `one_hop`, `other_attribute`, `distracting`, `other_task`.
+        follows: whether the answer follows from the edit; else it is the one that is true without it.
+        wrong: the other choice, where the probe offers two.
+    """
+
+    family: Text
+    follows: bool = False
+    wrong: Text | None = None
+
+
 class Case(_Frozen):
     """A request with everything asked about it.
 
@@ -78,6 +92,7 @@ class Case(_Frozen):
         attribute_prompts: prompts about other subjects whose true object is `target_new`.
         generation_prompts: beginnings about the subject, to be continued freely.
         locality: unrelated questions with their own answers (zsRE).
+        family_probes: what should follow from the edit or stay as it is, by family (the survey's).
     """
 
     request: EditRequest
@@ -86,6 +101,7 @@ class Case(_Frozen):
     attribute_prompts: tuple[Text, ...] = ()
     generation_prompts: tuple[Text, ...] = ()
     locality: tuple[QuestionAnswer, ...] = ()
+    family_probes: tuple[FamilyProbe, ...] = ()
 
     @property
     def case_id(self) -> int:
@@ -185,6 +201,7 @@ class _OwnRecord(BaseModel):
     attribute_prompts: tuple[Text, ...] = ()
     generation_prompts: tuple[Text, ...] = ()
     locality: tuple[QuestionAnswer, ...] = ()
+    family_probes: tuple[FamilyProbe, ...] = ()
 
     @model_validator(mode="after")
     def _changes_something(self) -> "_OwnRecord":
@@ -283,7 +300,8 @@ def read_requests(path: str | Path) -> list[Case]:
 
     A record needs `subject`, `prompt` (with `{}` for the subject) and `target_new`. It may have `target_true`,
     `case_id` (else its position), `relation_id`, lists of `paraphrase_prompts`, `neighborhood_prompts`,
-    `attribute_prompts`, `generation_prompts`, and `locality` (objects with `prompt` and `answer`).
+    `attribute_prompts`, `generation_prompts`, `locality` (objects with `prompt` and `answer`), and `family_probes`
+    (these with `family`, and where they apply `follows` and `wrong`).
 
     Raises:
         DataError: see `read_records`; also unknown fields and duplicate case ids.

@@ -8,10 +8,11 @@
 - `<results>/survey/sequences/{model}.csv`: columns `SEQUENCE_COLUMNS`, one line per edit of a sequence.
 
 A record holds `case_id`, `subject`, `relation_id`, `prompt` (with `{}`), `question`, `target_new`, `target_true`,
-`paraphrase_prompts`, `paraphrase_questions`, `neighborhood_prompts` (their true object is `target_true`), `locality`
-and `probes`. `locality` is a list, `probes` a mapping of family to list, of `{prompt, question, answer}`; the probes
-of `other_task` have `wrong` as well, the second choice. Decoders are asked prompts, encoder-decoders questions. In
-the form `zsre` the prompts are questions themselves.
+`paraphrase_prompts`, `paraphrase_questions`, `neighborhood_prompts` and `neighborhood_questions` (their true object is
+`target_true`), `locality` and `probes`. `locality` is a list, `probes` a mapping of family to list, of
+`{prompt, question, answer}`; the probes of `other_task` have `wrong` as well, the second choice. Decoders are asked
+prompts, encoder-decoders questions. In the form `zsre` the prompts are questions themselves. Locality is asked of
+`locality` where a record has any, and of the neighborhood where it has none.
 
 Protocols are `single`, `batch:<n>`, and `sequence:<T>:<when>` for the first T edits of a sequence, asked `immediate`
 (each right after it is made), at a `checkpoint` (all after the T-th edit) or `final` (all after the sequence's last).

@@ -5,7 +5,7 @@ import pytest
 from shared.errors import ConfigError, DataError
 from shared.probes import Probe, ProbeRow, answered_probes, generation_probes, probes_of, read_rows
 from shared.records import write_jsonl
-from shared.requests import Case, EditRequest, QuestionAnswer
+from shared.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
 
 REQUEST = EditRequest(case_id=4, subject="Ann {x} Bell", prompt="{} speaks", target_new="Dutch", target_true="Greek")
 CASE = Case(
@@ -81,3 +81,22 @@ def test_rows_that_are_not_rows(tmp_path, record, message):
     write_jsonl(path, [ProbeRow(4, "rewrite", 0, "p").to_json(), record])
     with pytest.raises(DataError, match=f"line 2: .*{message}"):
         list(read_rows(path))
+
+
+def test_the_survey_asks_every_family_by_name():
+    probes = (
+        FamilyProbe(family="alias", prompt="The Bell plays the", answer="harp", follows=True),
+        FamilyProbe(family="other_task", prompt="Rome is in", answer="Italy", wrong="Peru"),
+        FamilyProbe(family="other_task", prompt="Lima is in", answer="Peru"),
+    )
+    request = EditRequest(case_id=7, subject="Anna Bell", prompt="{} plays the", target_new="harp", target_true="oboe")
+    local = QuestionAnswer(prompt="who sang", answer="Dan")
+    case = Case(request=request, neighborhood_prompts=("Bo plays the",), locality=(local,), family_probes=probes)
+    assert [(one.kind, one.prompt_index, one.target_new, one.target_true) for one in probes_of(case, "survey")] == [
+        ("rewrite", 0, "harp", "oboe"),
+        ("neighborhood", 0, "harp", "oboe"),
+        ("locality", 0, None, "Dan"),
+        ("alias", 0, "harp", None),
+        ("other_task", 0, "Peru", "Italy"),
+        ("other_task", 1, None, "Peru"),
+    ]

@@ -1,0 +1,207 @@
+"""Draw the survey's cases from the run's records and their fact book.
+
+    python -m papers.survey.draw_records --form counterfact --cases results/data/counterfact.json \\
+        --facts results/data/facts.json --out records.jsonl --pool pool.jsonl
+
+Test cases come from the file's first `--held-out` records, which trained editors have not seen: those with an alias and
+a chain whose answer changes first, then those with one of them, then the others. Every fourth case is an edit of a
+relation that has an inverse, as long as there are any. The pool, which methods may learn from, is what follows in the
+file. Without a fact book there are no families, and the file's order is kept.
+"""
+
+import argparse
+import logging
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from papers.survey.contract import FORMS
+from papers.survey.families import FamilyRules
+from papers.survey.records import SurveyProbe, SurveyRecord
+from shared import runtime
+from shared.errors import DataError, reported
+from shared.reading import read_records
+from shared.records import write_jsonl
+from shared.requests import Text, read_counterfact
+from shared.seeding import seed_for
+from shared.templates import fill
+from shared.world.factbook import FactBook
+
+log = logging.getLogger(__name__)
+NEIGHBORS = 3
+INVERSE_EVERY = 4
+FIRST_INVERSE = 1_000_000
+
+
+class _Question(BaseModel):
+    subject: Text
+    src: Text
+    rephrase: Text
+    alt: str
+    answers: tuple[Text, ...]
+    loc: Text
+    loc_ans: Text
+
+
+def read_statements(path: str | Path, rules: FamilyRules | None) -> list[SurveyRecord]:
+    """Return the records of a CounterFact file in the survey's schema, without families.
+
+    One paraphrase is kept, without the unrelated sentence that may stand before it.
+    """
+    found = []
+    for case in read_counterfact(path):
+        request = case.request
+        told = fill(request.prompt, request.subject)
+        paraphrases = [text.rpartition(". ")[2] for text in case.paraphrase_prompts][-1:]
+        asked = [told] if rules is None else rules.questions_of(request.relation_id, request.subject)
+        found.append(
+            SurveyRecord(
+                **request.model_dump(exclude={"target_new_id", "target_true_id"}),
+                question=asked[0],
+                paraphrase_prompts=paraphrases,
+                paraphrase_questions=asked[1:2] or paraphrases,
+                neighborhood_prompts=case.neighborhood_prompts[:NEIGHBORS],
+            )
+        )
+    return found
+
+
+def read_questions(path: str | Path, rules: FamilyRules | None) -> list[SurveyRecord]:
+    """Return the records of a zsRE file in MEND's format, edited to `alt` as MEND and the survey do.
+
+    Records without `alt`, or whose subject does not occur exactly once, are left out and counted.
+    """
+    found, left_out = [], 0
+    for index, record in enumerate(read_records(path, _Question, id_field="subject")):
+        if not record.alt.strip() or record.src.count(record.subject) != 1:
+            left_out += 1
+            continue
+        fact = None if rules is None else rules.by_wording.get(record.src)
+        local = f"{record.loc}?"
+        found.append(
+            SurveyRecord(
+                case_id=index,
+                subject=record.subject,
+                relation_id=fact and fact.relation_id,
+                prompt=record.src.replace(record.subject, "{}"),
+                question=record.src,
+                target_new=record.alt,
+                target_true=fact.object if fact else record.answers[0],
+                paraphrase_prompts=[record.rephrase],
+                paraphrase_questions=[record.rephrase],
+                neighborhood_prompts=[] if fact is None else rules.neighbors(fact, NEIGHBORS),
+                locality=[SurveyProbe(prompt=local, question=local, answer=record.loc_ans)],
+            )
+        )
+    if left_out:
+        log.warning("%s: %d records were left out: no `alt`, or a subject that is not in its question", path, left_out)
+    return found
+
+
+READERS = dict(zip(FORMS, (read_statements, read_questions), strict=True))
+
+
+def with_families(rules: FamilyRules, record: SurveyRecord) -> SurveyRecord:
+    """Return a record with the probes that its edit and its fact book allow."""
+    subject, relation, new = record.subject, record.relation_id, record.target_new
+    if relation is None:
+        return record
+    true = record.target_true
+    asked = [rules.question_for(text) for text in record.neighborhood_prompts]
+    both = zip(record.neighborhood_prompts, asked, strict=True)
+    near = [SurveyProbe(prompt=prompt, question=question, answer=true) for prompt, question in both]
+    edited = f"{fill(record.prompt, subject)} {new}"
+    made: dict[str, Iterable[SurveyProbe]] = {
+        "alias": rules.alias(subject, record.prompt, record.question, new),
+        "inverse": rules.inverse(subject, relation, new),
+        "one_hop": rules.one_hop(subject, relation, new),
+        "other_attribute": rules.other_attribute(subject, relation),
+        "distracting": rules.distracting(edited, near or record.locality, new),
+        "other_task": rules.other_task(subject, record.case_id),
+    }
+    probes = {family: found for family, of_family in made.items() if (found := tuple(of_family))}
+    return record.model_copy(update={"probes": probes, "neighborhood_questions": tuple(asked)})
+
+
+def inverse_records(rules: FamilyRules) -> Iterator[SurveyRecord]:
+    """Yield edits of relations that have an inverse, in seeded order: the new object is another subject's.
+
+    The records of the public formats edit other relations only. Nothing else has the object that is taken away; what
+    shall stay are other subjects' facts of the same relation.
+    """
+    facts = [fact for fact in rules.book.facts if rules.book.relation[fact.relation_id].inverse]
+    random.Random(seed_for("survey", "inverse", rules.book.seed)).shuffle(facts)
+    for place, fact in enumerate(facts):
+        drawn = random.Random(seed_for("survey", "inverse", place))
+        others = [one for one in facts if one.relation_id == fact.relation_id and one.object != fact.object]
+        if len(others) <= NEIGHBORS:
+            continue
+        new, *near = drawn.sample(others, NEIGHBORS + 1)
+        asked = rules.questions_of(fact.relation_id, "{}")
+        wordings = asked if rules.questions else rules.statements_of(fact.relation_id, "{}")
+        yield SurveyRecord(
+            case_id=FIRST_INVERSE + place,
+            subject=fact.subject,
+            relation_id=fact.relation_id,
+            prompt=wordings[0],
+            question=fill(asked[0], fact.subject),
+            target_new=new.object,
+            target_true=fact.object,
+            paraphrase_prompts=[fill(text, fact.subject) for text in wordings[1:2]],
+            paraphrase_questions=[fill(text, fact.subject) for text in asked[1:2]],
+            locality=[rules.probe(one.relation_id, one.subject, one.object) for one in near],
+        )
+
+
+def draw(
+    records: Sequence[SurveyRecord], rules: FamilyRules | None, count: int, held_out: int
+) -> tuple[list[SurveyRecord], list[SurveyRecord]]:
+    """Return `count` test cases with their families, and the pool.
+
+    Raises:
+        DataError: there are fewer records than that, or none is left for the pool.
+    """
+    if rules is None:
+        tested = list(records[:held_out][:count])
+    else:
+        known = [with_families(rules, record) for record in records[:held_out]]
+        known.sort(key=lambda record: -sum(family in record.probes for family in ("alias", "one_hop")))
+        inverse, tested = (with_families(rules, record) for record in inverse_records(rules)), []
+        for record in known:
+            extra = next(inverse, None) if len(tested) % INVERSE_EVERY == INVERSE_EVERY - 1 else None
+            tested += [record] if extra is None else [extra, record]
+        tested = tested[:count]
+    edited = {(record.subject, record.prompt) for record in tested}
+    pool = [record for record in records[held_out:] if (record.subject, record.prompt) not in edited]
+    if len(tested) < count or not pool:
+        raise DataError(
+            f"{count} test cases are wanted from the first {held_out} of {len(records)} records; there are "
+            f"{len(tested)}, and {len(pool)} records for the pool: ask for fewer (cases, held_out)"
+        )
+    return tested, pool
+
+
+@reported(log)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m papers.survey.draw_records", description=__doc__.split("\n")[0])
+    parser.add_argument("--form", choices=FORMS, required=True)
+    parser.add_argument("--cases", type=Path, required=True, help="CounterFact or zsRE file")
+    parser.add_argument("--facts", type=Path, help="fact book of the records; without it there are no families")
+    parser.add_argument("--count", type=int, required=True, help="test cases")
+    parser.add_argument("--held-out", type=int, required=True, help="first records that test cases come from")
+    parser.add_argument("--out", type=Path, required=True, help="test cases to write")
+    parser.add_argument("--pool", type=Path, required=True, help="other records to write")
+    options = parser.parse_args(arguments)
+    runtime.start_logging()
+    book = FactBook.load(options.facts) if options.facts else None
+    rules = book and FamilyRules(book, questions=options.form == "zsre")
+    tested, pool = draw(READERS[options.form](options.cases, rules), rules, options.count, options.held_out)
+    for path, records in ((options.out, tested), (options.pool, pool)):
+        write_jsonl(path, (record.model_dump(exclude_defaults=True) for record in records))
+
+
+if __name__ == "__main__":
+    main()
