@@ -1,0 +1,1 @@
+"""One script and one caption per table or figure, named by what it shows."""

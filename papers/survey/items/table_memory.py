@@ -1,0 +1,34 @@
+"""Memory of editing and of training, beside the numbers of EasyEdit's README."""
+
+from papers.survey.items.results import SINGLE, STEPS, costs_of, table_of
+from shared.item_command import Request, Table, table_main
+from shared.layouts import Column
+from shared.methods import title_of
+from shared.tables import Cell
+
+PARTS = {"peak_mib": "peak", "training_peak_mib": "training_peak"}
+COLUMNS = [Column("peak", "Peak of an edit, GB", 3), Column("training_peak", "Peak of training, GB", 3)]
+GB_PER_MIB = 2**20 / 1e9
+BASELINE = "rome"
+NOTES = [
+    "Largest memory of the process that edits (or trains), over both forms of facts, in GB of 10^9 bytes. The paper's "
+    "own memory figure has no printed numbers; those beside ours are of EasyEdit's README, for its default settings.",
+    STEPS.format(title_of(BASELINE)),
+]
+
+
+def make(request: Request) -> Table:
+    """Compare all editors by the memory that they need."""
+    costs = costs_of(request)
+    peaks = costs[costs["protocol"] == SINGLE].groupby(["model", "editor"], sort=False)[list(PARTS)].max()
+    cells = [
+        Cell(model, editor, "-", metric, float(peaks.loc[(model, editor), part]) * GB_PER_MIB)
+        for model, editor in peaks.index
+        for part, metric in PARTS.items()
+        if peaks.loc[(model, editor), part] == peaks.loc[(model, editor), part]
+    ]
+    return table_of(request, "table_memory", "Memory of an edit", cells, COLUMNS, baseline=BASELINE, notes=NOTES)
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)

@@ -1,0 +1,33 @@
+"""Seconds per edit, and of training where a method is trained."""
+
+from papers.survey.items.results import FORMS, SINGLE, STEPS, costs_of, table_of
+from shared.item_command import Request, Table, table_main
+from shared.layouts import Column
+from shared.methods import title_of
+from shared.tables import Cell
+
+PARTS = {"seconds_per_edit": "an edit", "training_seconds": "training"}
+COLUMNS = [Column(f"{form}_{part}", f"{FORMS[form]}: {title}", 3) for part, title in PARTS.items() for form in FORMS]
+BASELINE = "rome"
+NOTES = [
+    "Seconds of wall-clock time for one edit, its share of what is made once for all edits left out, and for training "
+    "the method. The paper's times are of one call on GPT-J, said to hold ten edits; it has none of IKE.",
+    STEPS.format(title_of(BASELINE)),
+]
+
+
+def make(request: Request) -> Table:
+    """Compare all editors by what a single edit takes."""
+    costs = costs_of(request)
+    single = costs[costs["protocol"] == SINGLE]
+    cells = [
+        Cell(row["model"], row["editor"], "-", f"{row['form']}_{part}", float(row[part]))
+        for row in single.to_dict("records")
+        for part in PARTS
+        if row[part] == row[part]
+    ]
+    return table_of(request, "table_seconds", "Seconds per edit", cells, COLUMNS, baseline=BASELINE, notes=NOTES)
+
+
+if __name__ == "__main__":
+    table_main(make, __doc__)
