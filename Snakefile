@@ -145,4 +145,5 @@ rule all:
         paper_items(rules),
         rules.check_claims.output,
         rules.list_items.output,
+        rules.write_pages.output,
         rules.record_run.output,

@@ -78,6 +78,11 @@ def overview(papers: Mapping[str, Mapping[str, Item]], figures: str | Path, scal
     return lines
 
 
+def counted(found: Counter[str]) -> str:
+    """Return statuses with their counts as text, such as `2 SAME_DIRECTION, 1 NOT_RUN`."""
+    return ", ".join(f"{n} {status}" for status, n in _counts(found))
+
+
 def _counts(found: Counter[str]) -> list[tuple[str, int]]:
     order = {status: place for place, status in enumerate(STATUSES)}
     return sorted(found.items(), key=lambda pair: order.get(pair[0], -1))
@@ -86,7 +91,7 @@ def _counts(found: Counter[str]) -> list[tuple[str, int]]:
 def write_overview(lines: list[list], *, markdown: str | Path, page: str | Path) -> None:
     """Write the overview as Markdown and HTML."""
     title = "What this run regenerated"
-    plain = [[*line[:3], ", ".join(f"{n} {s}" for s, n in _counts(line[3])), line[4]] for line in lines]
+    plain = [[*line[:3], counted(line[3]), line[4]] for line in lines]
     write_text(markdown, f"# {title}\n\n{markdown_table(HEADER, plain)}\n")
     rich = [[*line[:3], "<br>".join(f"{badge(s)} {n}" for s, n in _counts(line[3])), line[4]] for line in lines]
     write_text(page, html_page(title, html_table(HEADER, rich)))

@@ -45,6 +45,31 @@ rule list_items:
         " --markdown {output.markdown} --page {output.page} > {log} 2>&1"
 
 
+rule write_pages:
+    input:
+        made=paper_items(rules),
+        rooms=collect(
+            "papers/{paper}/{file}",
+            paper=config["papers"],
+            file=["README.md", "items.yaml", "claims.yaml"],
+        ),
+    output:
+        collect("<figures>/{paper}/README.md", paper=config["papers"]),
+    log:
+        "<logs>/write_pages.log",
+    benchmark:
+        "<benchmarks>/write_pages.jsonl"
+    conda:
+        "../envs/environment.yaml"
+    params:
+        papers=config["papers"],
+        scale=config["scale"],
+        figures=subpath(output[0], ancestor=2),
+        code=code_digest("shared.pages"),
+    shell:
+        "python -m shared.pages --papers {params.papers} --scale {params.scale} --figures {params.figures} > {log} 2>&1"
+
+
 rule record_run:
     input:
         paper_items(rules),
