@@ -1,4 +1,4 @@
-"""Memory of an edit, and what training takes beyond it."""
+"""Memory of an edit beyond the loaded model, and what training takes beyond it."""
 
 import numpy as np
 import pandas as pd

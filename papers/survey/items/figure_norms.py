@@ -5,12 +5,13 @@ import pandas as pd
 from papers.survey.items.panels import editors_in, heading, rows_of
 from papers.survey.items.results import curves_of
 from shared.drawing import legend_below
+from shared.editing_results import UNEDITED
 from shared.item_command import Drawing, Request, figure_main
 from shared.plots import PAGE_INCHES, draw_line, look_of, new_figure
 
 PANELS = {
-    "norm_growth": ("change of the edited weights so far", "relative to their size"),
-    "update_norm": ("change by this edit", "relative to their size"),
+    "norm_growth": ("whole change so far", "share of the weights' norm"),
+    "update_norm": ("change by one edit", "norm per changed weight"),
     "entropy": ("entropy of a generated text", "bits"),
 }
 
@@ -29,7 +30,10 @@ def make(request: Request) -> Drawing:
     for line, (model, form) in zip(axes, rows, strict=True):
         own = frame[(frame["model"] == model) & (frame["form"] == form)]
         for panel, (column, (title, unit)) in zip(line, PANELS.items(), strict=True):
-            for editor in editors_in(own):
+            unedited = own[(own["editor"] == UNEDITED) & own[column].notna()]
+            for level in unedited[column] if column == "entropy" else []:
+                panel.axhline(level, color=look_of(UNEDITED).color, linestyle=":", label=look_of(UNEDITED).title)
+            for editor in editors_in(own[own["editor"] != UNEDITED]):
                 curve = own[(own["editor"] == editor) & own[column].notna()].sort_values("edits")
                 draw_line(panel, editor, curve["edits"], curve[column], marker="")
                 marked = curve[curve["disabled"] == 1]
@@ -39,7 +43,7 @@ def make(request: Request) -> Drawing:
                 panel.set_yscale("log")
     for panel in axes[-1]:
         panel.set_xlabel("edits one after another")
-    legend_below(figure, axes[0, 0], 7)
+    legend_below(figure, axes[0, -1], 7)
     return Drawing(figure, frame)
 
 

@@ -7,12 +7,12 @@ from shared.methods import title_of
 from shared.tables import Cell
 
 PARTS = {"peak_mib": "peak", "training_peak_mib": "training_peak"}
-COLUMNS = [Column("peak", "Peak of an edit, GB", 3), Column("training_peak", "Peak of training, GB", 3)]
+COLUMNS = [Column("peak", "An edit, GB", 4), Column("training_peak", "Training, GB", 4)]
 GB_PER_MIB = 2**20 / 1e9
 BASELINE = "rome"
 NOTES = [
-    "Largest memory of the process that edits (or trains), over both forms of facts, in GB of 10^9 bytes. The paper's "
-    "own memory figure has no printed numbers; those beside ours are of EasyEdit's README, for its default settings.",
+    "What an edit (or training) takes beyond the loaded model, at most over both forms of facts, in GB of 10^9 bytes. "
+    "The paper's own figure has no printed numbers; those beside ours are of EasyEdit's README, model included.",
     STEPS.format(title_of(BASELINE)),
 ]
 

@@ -29,7 +29,8 @@ SAID = {
 }
 NOTES = [
     "Left, the paper's overview. Right, what this run measured for each of its models: seconds of training, the "
-    "largest batch and the longest sequence that was edited, and whether a weight changed by a sequence's first edit.",
+    "largest batch and the longest sequence that was edited, and the size of a sequence's first edit: the norm of what "
+    "it changes or adds over that of the matrices that it changes or adds to.",
 ]
 
 
@@ -45,7 +46,7 @@ def _measured(model: str, editor: str, metrics: pd.DataFrame, costs: pd.DataFram
         f"{model}: trained, s": number(seconds, 1) if seconds == seconds else "",
         f"{model}: largest batch": str(sizes.get("batch", NOT_RUN)),
         f"{model}: longest sequence": str(sizes.get("sequence", NOT_RUN)),
-        f"{model}: weights change": NOT_RUN if first.isna().all() else "yes" if first.max() > 0 else "no",
+        f"{model}: size of an edit": NOT_RUN if first.isna().all() else number(first.mean(), 4),
     }
 
 

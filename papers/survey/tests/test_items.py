@@ -165,9 +165,9 @@ def test_what_was_not_run_says_so_row_by_row(whole):
     assert row_of(protocols, method="rome", metric="edit_immediate")["value"] == 99.0
     assert row_of(protocols, method="rome", metric="edit_final")["status"] == NOT_RUN
     methods = table_methods.make(whole).frame.set_index("method")
-    assert methods.loc["ROME", "ours: weights change"] == "yes"
-    assert methods.loc["SERAC", "ours: weights change"] == "no"
-    assert methods.loc["MEND", "ours: weights change"] == NOT_RUN
+    assert methods.loc["ROME", "ours: size of an edit"] == "0.1000"
+    assert methods.loc["SERAC", "ours: size of an edit"] == "0.0000"
+    assert methods.loc["MEND", "ours: size of an edit"] == NOT_RUN
     assert methods.loc["MEND", "ours: trained, s"] == "60.0"
     assert methods.loc["ROME", "ours: trained, s"] == ""
     assert methods.loc["MEMIT", "ours: largest batch"] == "30"
