@@ -1,7 +1,9 @@
 """Edits on disk: as safetensors for this project, as LoRA adapters for everyone else."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,16 +14,21 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from shared.added_neurons import AddedNeurons
+from shared.catalogue import find_method
 from shared.deltas import Edit, WeightDelta
 from shared.errors import DataError, ModelError
 from shared.models import LM, Architecture
+from shared.routing import Router, load_router
 
 _FIELDS = ("left", "right", "dense", "bias")
 _PLACES, _NEURONS = ("up", "down", "activation"), ("key", "bias", "value")
 
 
 def save_edit(edit: Edit, path: Path) -> None:
-    """Write an edit to one safetensors file: changes of weights, added neurons, or a context."""
+    """Write an edit to one safetensors file: changes of weights, added neurons, a context, or a memory of edits.
+
+    Of a memory, the texts are written, and where the parts that read them stand, with their digest.
+    """
     tensors = {
         f"{delta.module}:{name}": value.contiguous()
         for delta in edit.deltas
@@ -32,16 +39,20 @@ def save_edit(edit: Edit, path: Path) -> None:
         tensors |= {f"neurons {place}:{name}": getattr(group, name).contiguous() for name in _NEURONS}
     places = [{name: getattr(group, name) for name in _PLACES} for group in edit.neurons]
     described = {"kind": edit.kind, "info": edit.info, "context": edit.context, "neurons": places}
+    described["router"] = None if edit.router is None else edit.router.described()
     partial = path.with_name(path.name + ".part")
     save_file(tensors, partial, metadata={"edit": json.dumps(described)})
     partial.replace(path)
 
 
-def load_edit(path: Path) -> Edit:
+def load_edit(path: Path, lm: LM | None = None) -> Edit:
     """Read an edit written by `save_edit`.
 
+    Args:
+        lm: the base model, which an edit of kind `memory` needs.
+
     Raises:
-        DataError: the file is not a readable safetensors file or holds something else.
+        DataError: the file is not a readable safetensors file or holds something else, or a memory's parts are gone.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -63,7 +74,15 @@ def load_edit(path: Path) -> Edit:
             raise DataError(f"{path}: unexpected tensor {key!r}; expected MODULE:{'|'.join(_FIELDS)}")
         fields.setdefault(module, {})[name] = value
     deltas = tuple(WeightDelta(module, **parts) for module, parts in fields.items())
-    return Edit(deltas, described["info"], described["kind"], described["context"], neurons)
+    router = _router(path, described["router"], lm) if described.get("router") else None
+    return Edit(deltas, described["info"], described["kind"], described["context"], neurons, router)
+
+
+def _router(path: Path, described: Mapping[str, Any], lm: LM | None) -> Router:
+    if lm is None:
+        raise DataError(f"{path}: holds a memory of edits, which needs the base model: load it with ModelEditor")
+    find_method(described["method"]).load()
+    return load_router(described, lm)
 
 
 def save_lora(lm: LM, edit: Edit, folder: Path) -> None:
@@ -73,10 +92,10 @@ def save_lora(lm: LM, edit: Edit, folder: Path) -> None:
     of itself and the identity: exact, of rank d_out. Smaller ranks than the largest are filled up with zeros.
 
     Raises:
-        ModelError: the edit changes no weights, or a bias, or adds neurons, or is a context.
+        ModelError: the edit changes no weights, or a bias, or adds neurons, or is a context or a memory.
     """
-    if edit.neurons or edit.context or not edit.deltas:
-        held = edit.kind if edit.deltas or edit.neurons or edit.context else "nothing"
+    if edit.neurons or edit.context or edit.router or not edit.deltas:
+        held = edit.kind if edit.deltas or edit.neurons or edit.context or edit.router else "nothing"
         raise ModelError(f"{folder}: a LoRA adapter holds changes of weights; this edit holds {held}")
     biased = [delta.module for delta in edit.deltas if delta.bias is not None]
     if biased:

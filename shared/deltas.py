@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from shared.added_neurons import AddedNeurons, attach
 from shared.errors import ModelError, NumericalError
 from shared.models import LM, Architecture
+from shared.routing import Router
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ class Edit:
     Attributes:
         deltas: changes of the weights.
         info: numbers about the search.
-        kind: `weights`, `neurons` for an edit that adds neurons to a layer, or `context` for one that leaves the model
-            alone and stands in front of every prompt.
-        context: the text of such an edit, put directly before a prompt.
+        kind: `weights`, `neurons` for an edit that adds neurons to a layer, `context` for one that leaves the model
+            alone and stands in front of every prompt, or `memory` for one that has some prompts answered by another
+            model.
+        context: the text of an edit of kind `context`, put directly before a prompt.
+        router: which prompts an edit of kind `memory` covers, and how they are answered.
         neurons: what an edit adds to feed-forward layers, one group per layer.
     """
 
@@ -75,6 +78,7 @@ class Edit:
     kind: str = "weights"
     context: str = ""
     neurons: tuple[AddedNeurons, ...] = ()
+    router: Router | None = None
 
 
 UNEDITED = Edit(())

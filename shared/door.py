@@ -27,6 +27,8 @@ def methods(_options: argparse.Namespace) -> None:
         needs = [NEEDS[given] for given in takes_of(name) if given in NEEDS]
         if "file" in (settings or ()):
             needs.append(f"a trained file (python -m papers.{entry.paper.key} train)")
+        if "parts" in (settings or ()):
+            needs.append(f"trained parts (python -m papers.{entry.paper.key}.train)")
         wants = f"; takes {', '.join(needs)}" if needs else ""
         say(f"{name:<12}{title_of(name)}: {entry.paper.authors} ({entry.paper.year}){wants}")
 

@@ -103,7 +103,7 @@ def counterfact_examples(path: str | Path, part: str, held_out: int, validation:
         part: `test` (the first `held_out` records, which ROME's evaluation edits), `validation` (the next so many), or
             `train` (all others).
     """
-    cases = _part(read_counterfact(path), part, held_out, validation)
+    cases = part_of(read_counterfact(path), part, held_out, validation)
     return ExampleSet(
         tuple(
             EditExample(
@@ -123,7 +123,7 @@ def counterfact_examples(path: str | Path, part: str, held_out: int, validation:
 
 def zsre_examples(path: str | Path, part: str, held_out: int, validation: int) -> ExampleSet:
     """Return one part of a zsRE file as edits; anchors are the records' unrelated questions. `part` as above."""
-    cases = _part(read_zsre(path)[0], part, held_out, validation)
+    cases = part_of(read_zsre(path)[0], part, held_out, validation)
     return ExampleSet(
         tuple(
             EditExample(
@@ -138,7 +138,12 @@ def zsre_examples(path: str | Path, part: str, held_out: int, validation: int) -
     )
 
 
-def _part(cases: Sequence, part: str, held_out: int, validation: int) -> Sequence:
+def part_of(cases: Sequence, part: str, held_out: int, validation: int) -> Sequence:
+    """Return the records of one part: `test`, `validation` or `train`, in this order in a file.
+
+    Raises:
+        ConfigError: there is no such part.
+    """
     bounds = {
         "test": (0, held_out),
         "validation": (held_out, held_out + validation),

@@ -16,7 +16,7 @@ from shared.edit_examples import (
     zsre_examples,
 )
 from shared.errors import ConfigError
-from shared.scope_examples import evidence_claims, hard_questions, scoped_questions
+from shared.scope_examples import evidence_claims, hard_questions, scoped_questions, scoped_statements
 
 PARTS = ("train", "validation", "test")
 
@@ -27,9 +27,9 @@ class Task:
 
     Attributes:
         format: one of `FORMATS`.
-        files: as the format wants them: one file for `counterfact` and `zsre`; training and test file for `questions`,
-            `claims`, `half_claims`, `scoped_questions` and `evidence`; continuations and passages of each for
-            `continuations`; questions, implied questions and statements of each for `hard_questions`.
+        files: as the format wants them: one file for `counterfact`, `scoped_statements` and `zsre`; training and test
+            file for `questions`, `claims`, `half_claims`, `scoped_questions` and `evidence`; continuations and passages
+            of each for `continuations`; questions, implied questions and statements of each for `hard_questions`.
         validation: records of the training data that are set aside for early stopping.
         held_out: first records of a single file that are set aside for the test.
     """
@@ -98,6 +98,7 @@ FORMATS: dict[str, tuple[int, Callable[[Task, int], dict[str, ExampleSet]]]] = {
     "claims": (2, _from_two(claim_examples)),
     "half_claims": (2, _from_two(lambda path, seed: claim_examples(path, seed, keep_half=True))),
     "continuations": (4, _from_passages),
+    "scoped_statements": (1, _from_one(scoped_statements)),
     "scoped_questions": (2, _scoped(scoped_questions)),
     "hard_questions": (6, _scoped(hard_questions)),
     "evidence": (2, _scoped(evidence_claims)),

@@ -8,20 +8,17 @@ row's numbers do not depend on which cases share its batch.
 and every bit of the weights is restored.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from tqdm import tqdm
 
-from shared.deltas import Edit, RowEdits, applied, row_edits
+from shared.answering import GenerationOptions, continued, rerouted, scored
+from shared.deltas import UNEDITED, Edit, RowEdits, applied, row_edits
 from shared.editors import Editor
-from shared.errors import ConfigError, DataError, NumericalError
-from shared.generation import clean_generated, generate
+from shared.errors import ConfigError, DataError
 from shared.models import LM
-from shared.prefix_scoring import score_in_groups
 from shared.probes import (
-    GENERATION,
     OTHER_FACT,
     POST,
     PRE,
@@ -32,34 +29,11 @@ from shared.probes import (
     probes_of,
 )
 from shared.requests import Case, QuestionAnswer
+from shared.routing import Router
 from shared.runs import SINGLE
-from shared.scoring import TargetScore, score_targets
-from shared.seeding import seed_for
-from shared.tokens import encode, target_ids
 
-KINDS = ("weights", "neurons", "context")
+KINDS = ("weights", "neurons", "context", "memory")
 OtherFacts = Mapping[int, Sequence[QuestionAnswer]]
-
-
-@dataclass(frozen=True)
-class GenerationOptions:
-    """How texts are generated (ROME, §3.4; 100 tokens and top-k 5 in the authors' code).
-
-    Attributes:
-        max_length: tokens per text, prompt included.
-        top_k: how many tokens are sampled from.
-        batch_rows: texts generated at a time; their keys and values are held.
-        every: only cases whose case_id is a multiple of it are asked for texts (MEMIT's code: 10).
-    """
-
-    max_length: int = 100
-    top_k: int = 5
-    batch_rows: int = 128
-    every: int = 1
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ConfigError(f"generation option every is {self.every}, expected at least 1")
 
 
 @dataclass(frozen=True)
@@ -108,6 +82,7 @@ def answer(
     edits: RowEdits | None = None,
     edit_of: Sequence[int | None] | None = None,
     contexts: Sequence[str] | None = None,
+    routers: Sequence[Router | None] | None = None,
     edited: str = SINGLE,
 ) -> list[ProbeRow]:
     """Put probes to the model, each under its own edit, and return their rows in the same order.
@@ -118,6 +93,7 @@ def answer(
         edits: the open `row_edits` context, if rows carry edits.
         edit_of: index of each probe's edit in that context, or None for the model as it is.
         contexts: texts of the edits of kind `context`, by index of the edit; each stands before its edit's prompts.
+        routers: of the edits of kind `memory`, by index of the edit. What is in scope is asked twice, of both models.
         edited: how cases are edited, the first half of the rows' protocol.
 
     Returns:
@@ -132,97 +108,15 @@ def answer(
     label = {"protocol": f"{edited}/{options.protocol}", "seed": options.seed}
     rows = [ProbeRow(**_fields(probe), **label) for probe in probes]
     before = ["" if contexts is None or edit is None else contexts[edit] for edit in edit_of]
-    rows = _scored(lm, rows, edits, edit_of, before, options.max_tokens)
-    return _continued(lm, rows, edits, edit_of, before, options)
+    rows = scored(lm, rows, edits, edit_of, before, options.max_tokens)
+    rows = continued(lm, rows, edits, edit_of, before, options.generation, options.seed)
+    if all(router is None for router in routers or ()):
+        return rows
+    return rerouted(rows, edit_of, routers, options.max_tokens, options.generation, options.seed)
 
 
 def _fields(probe: Probe) -> dict[str, object]:
     return {field.name: getattr(probe, field.name) for field in fields(Probe)}
-
-
-def _scored(
-    lm: LM,
-    rows: list[ProbeRow],
-    edits: RowEdits | None,
-    edit_of: Sequence[int | None],
-    before: Sequence[str],
-    max_tokens: int,
-) -> list[ProbeRow]:
-    """Return the rows with the log-probabilities of the targets that they ask for."""
-    wanted = [(index, side) for index, row in enumerate(rows) for side in ("new", "true") if _target(row, side)]
-    encoded = {prompt: encode(lm, prompt) for prompt in {before[index] + rows[index].prompt for index, _ in wanted}}
-    prompts = [encoded[before[index] + rows[index].prompt] for index, _ in wanted]
-    targets = [target_ids(lm, _target(rows[index], side)) for index, side in wanted]
-    for (index, _), prompt, target in zip(wanted, prompts, targets, strict=True):
-        if len(prompt) + len(target) - 1 > lm.arch.n_positions:
-            raise DataError(
-                f"{_where(rows[index])}: prompt and target have {len(prompt)} + {len(target)} tokens, the model has "
-                f"{lm.arch.n_positions} positions; shorten the prompt or leave the case out"
-            )
-    carried = [edit_of[index] for index, _ in wanted]
-    if any(before):
-        scores = score_in_groups(lm, prompts, targets, carried, max_tokens)
-    else:
-        scores = score_targets(lm, prompts, targets, edits=edits, edit_of=carried, max_tokens=max_tokens)
-    found: list[dict[str, tuple]] = [{} for _ in rows]
-    for (index, side), score in zip(wanted, scores, strict=True):
-        found[index] |= _finite(score, side, rows[index])
-    return [replace(row, **values) for row, values in zip(rows, found, strict=True)]
-
-
-def _target(row: ProbeRow, side: str) -> str | None:
-    return row.target_new if side == "new" else row.target_true
-
-
-def _where(row: ProbeRow) -> str:
-    return f"case_id {row.case_id}, {row.kind} probe {row.prompt_index}"
-
-
-def _finite(score: TargetScore, side: str, row: ProbeRow) -> dict[str, tuple]:
-    if not all(map(math.isfinite, score.log_probs)):
-        raise NumericalError(
-            f"{_where(row)}: the log-probabilities of target_{side} are {score.log_probs}; the edit drove the model "
-            "out of floating-point range: lower its step size or clamp it"
-        )
-    answers = {"logprobs": score.log_probs, "predicted": score.predicted, "correct": score.correct}
-    return {f"{name}_{side}": answer for name, answer in answers.items()}
-
-
-def _continued(
-    lm: LM,
-    rows: list[ProbeRow],
-    edits: RowEdits | None,
-    edit_of: Sequence[int | None],
-    before: Sequence[str],
-    options: EvaluationOptions,
-) -> list[ProbeRow]:
-    """Return the rows with the texts that they ask for; a text's seed is its case's and prompt's alone.
-
-    A context is no part of a text: its tokens do not count towards the text's length, and it is cut off again.
-    """
-    wanted = [index for index, row in enumerate(rows) if row.kind == GENERATION]
-    if not wanted:
-        return rows
-    if options.generation is None:
-        raise ConfigError("texts are asked for, and the evaluation options say nothing about generation")
-    end, rows = lm.tokenizer.eos_token or "", list(rows)
-    for context in dict.fromkeys(before[index] for index in wanted):
-        chosen = [index for index in wanted if before[index] == context]
-        prompts = [encode(lm, context + rows[index].prompt) for index in chosen]
-        cut = len(prompts[0]) - len(encode(lm, rows[chosen[0]].prompt)) if context else 0
-        texts = generate(
-            lm,
-            prompts,
-            max_length=options.generation.max_length + cut,
-            seeds=[seed_for("generation", options.seed, rows[i].case_id, rows[i].prompt_index) for i in chosen],
-            top_k=options.generation.top_k,
-            edits=edits,
-            edit_of=[edit_of[index] for index in chosen],
-            batch_rows=options.generation.batch_rows,
-        )
-        for index, ids in zip(chosen, texts, strict=True):
-            rows[index] = replace(rows[index], text=clean_generated(lm.tokenizer.decode(ids[cut:]), end))
-    return rows
 
 
 def _reused(
@@ -245,10 +139,12 @@ def _reused(
 
 
 def _require_known_kind(edit: Edit, editor: Editor, case: Case) -> None:
-    if edit.kind not in KINDS or (edit.context and edit.deltas):
+    beside = bool(edit.context) + (edit.router is not None)
+    routed = (edit.kind == "memory") == (edit.router is not None)
+    if edit.kind not in KINDS or not routed or beside + bool(edit.deltas or edit.neurons) > 1:
         raise ConfigError(
-            f"case_id {case.case_id}: editor {editor.name!r} made an edit of kind {edit.kind!r}; "
-            f"this evaluation scores edits of kind {' or '.join(KINDS)}, and none that is both"
+            f"case_id {case.case_id}: editor {editor.name!r} made an edit of kind {edit.kind!r}; this evaluation "
+            f"scores edits of kind {' or '.join(KINDS)}, none that is two of these, and no memory without a router"
         )
 
 
@@ -327,9 +223,9 @@ def evaluate_single(
             if POST in options.phases:
                 edit_of = [index for index, of_case in enumerate(asked) for _ in of_case]
                 made = _edited_each(lm, editor, batch)
-                contexts = [edit.context for edit in made]
+                beside = {"contexts": [edit.context for edit in made], "routers": [edit.router for edit in made]}
                 with row_edits(lm, made) as edits:
-                    rows = answer(lm, probes, options, edits=edits, edit_of=edit_of, contexts=contexts)
+                    rows = answer(lm, probes, options, edits=edits, edit_of=edit_of, **beside)
                 after = _labelled(rows, label or editor.name)
             yield from _case_by_case(asked, before, after)
             progress.update(len(batch))
@@ -371,8 +267,9 @@ def evaluate_batch(
         raise ConfigError(f"the batch protocol edits {n} cases jointly, expected at least 1")
     known, edited = _indexed(pre_rows), f"batch:{n}"
 
-    def answers(probes: Sequence[Probe], context: str = "") -> list[ProbeRow]:
-        return answer(lm, probes, options, edit_of=[0] * len(probes), edited=edited, contexts=[context])
+    def answers(probes: Sequence[Probe], edit: Edit = UNEDITED) -> list[ProbeRow]:
+        beside = {"contexts": [edit.context], "routers": [edit.router]}
+        return answer(lm, probes, options, edit_of=[0] * len(probes), edited=edited, **beside)
 
     progress = tqdm(total=len(cases), desc=label or editor.name, unit="case", disable=None)
     with progress:
@@ -387,6 +284,6 @@ def evaluate_batch(
                 edit = editor.edit(lm, [case.request for case in block])
                 _require_known_kind(edit, editor, block[0])
                 with applied(lm, edit):
-                    after = _labelled(answers(probes, edit.context), label or editor.name)
+                    after = _labelled(answers(probes, edit), label or editor.name)
             yield from _case_by_case(asked, before, after)
             progress.update(len(block))

@@ -167,13 +167,15 @@ class ModelEditor:
 
         Raises:
             DataError: a fact cannot be edited; the message names its place and field.
-            ConfigError: the model carries an edit by context already, which a second one would not see.
+            ConfigError: the model carries an edit by context or memory already, which a second one would not see.
         """
         if not facts:
             raise DataError("no fact to edit: give at least one with subject, prompt and target_new")
-        if self.context:
+        beside = [edit.kind for edit in self.edits if edit.context or edit.router]
+        if beside:
             raise ConfigError(
-                f"the model carries an edit by context: undo it, or hand over all facts of {self.method} in one call"
+                f"the model carries an edit by {beside[0]}: undo it, or hand over all facts of {self.method} in one "
+                "call"
             )
         cases = tuple(
             fact if isinstance(fact, Case) else own_case(fact, place, f"fact {place}")
@@ -208,19 +210,29 @@ class ModelEditor:
         for edit in edits[index + 1 :]:
             self._carry(edit)
 
+    def _answering(self, prompt: str) -> tuple[LM, str]:
+        """Return the model that answers a prompt, and what stands before it: of several memories, the last counts."""
+        for edit in reversed(self.edits):
+            found = [None] if edit.router is None else edit.router.texts([prompt])
+            if found[0] is not None:
+                return edit.router.answering, found[0]
+        return self.lm, self.context
+
     def probabilities(self, prompt: str, *targets: str) -> dict[str, float]:
         """Return the probability of each target after a prompt, the geometric mean over its tokens."""
-        ids = encode(self.lm, self.context + prompt)
-        found = score_targets(self.lm, [ids] * len(targets), [target_ids(self.lm, target) for target in targets])
+        lm, before = self._answering(prompt)
+        ids = encode(lm, before + prompt)
+        found = score_targets(lm, [ids] * len(targets), [target_ids(lm, target) for target in targets])
         return {target: score.probability for target, score in zip(targets, found, strict=True)}
 
     def complete(self, prompt: str, length: int = 20, *, top_k: int = TOP_K, seed: int = 0) -> str:
         """Return the prompt and `length` more tokens, sampled from the `top_k` best; 1 is greedy."""
-        ids = encode(self.lm, self.context + prompt)
-        before = len(ids) - len(encode(self.lm, prompt))
-        most = min(len(ids) + length, self.lm.arch.n_positions)
-        text = generate(self.lm, [ids], max_length=most, seeds=[seed_for("complete", seed, prompt)], top_k=top_k)[0]
-        return self.lm.tokenizer.decode(text[before:]).removeprefix(" " if before else "")
+        lm, text = self._answering(prompt)
+        ids = encode(lm, text + prompt)
+        before = len(ids) - len(encode(lm, prompt))
+        most = min(len(ids) + length, lm.arch.n_positions)
+        found = generate(lm, [ids], max_length=most, seeds=[seed_for("complete", seed, prompt)], top_k=top_k)[0]
+        return lm.tokenizer.decode(found[before:]).removeprefix(" " if before else "")
 
     def save(self, folder: str | Path) -> None:
         """Write the edits that the model carries, one file each, in place of any that the folder held."""
@@ -242,7 +254,7 @@ class ModelEditor:
         if not files:
             raise DataError(f"{folder}: holds no edits; expected files such as {FILE.format(0)}")
         for file in files:
-            self._carry(load_edit(file))
+            self._carry(load_edit(file, self.lm))
 
     def save_adapter(self, folder: str | Path) -> None:
         """Write all edits as one LoRA adapter, which peft loads on the unedited model.

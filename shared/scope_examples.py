@@ -11,10 +11,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from shared.edit_examples import EditExample, ExampleSet, Statement
+from shared.edit_examples import EditExample, ExampleSet, Statement, part_of
 from shared.errors import DataError
 from shared.reading import load_records, read_records
+from shared.requests import Case, read_counterfact
 from shared.seeding import seed_for
+from shared.templates import fill
 from shared.verdicts import REFUTES, SUPPORTS
 
 TRUE, FALSE = "True", "False"
@@ -102,6 +104,40 @@ def hard_questions(
             kept = entailed if all_wordings else _one_of_each(entailed, rng)
             examples.append(replace(example, entailed=tuple(kept)))
     return ExampleSet(tuple(examples), tuple(anchors))
+
+
+def scoped_statements(path: str | Path, part: str, held_out: int, validation: int) -> ExampleSet:
+    """Return one part of a CounterFact file as edits of statements, with hard negatives.
+
+    In scope are the edit's own statement and its paraphrases. Near it are its neighborhood, and the other records'
+    statements about the same subject. Anchors are the records' own statements.
+
+    Args:
+        part: `test` (the first `held_out` records), `validation` (the next so many), or `train` (all others).
+    """
+    cases = part_of(read_counterfact(path), part, held_out, validation)
+    names = sorted({case.request.subject for case in cases}, key=len, reverse=True)
+    statements = [_statement_of(case) for case in cases]
+    by_subject: dict[str, list[Statement]] = {}
+    for case, statement in zip(cases, statements, strict=True):
+        by_subject.setdefault(case.request.subject, []).append(statement)
+    examples = []
+    for case, statement in zip(cases, statements, strict=True):
+        request = case.request
+        others = [item for item in by_subject[request.subject] if item.about != statement.about]
+        for prompt in case.neighborhood_prompts:
+            subject = next((name for name in names if name in prompt), prompt)
+            others.append(Statement(prompt, request.target_true or "", f"{subject}: {request.relation_id}"))
+        asked = (statement.source, *case.paraphrase_prompts)
+        known = {"old": request.target_true or "", "about": statement.about, "near": tuple(others)}
+        examples.append(EditExample(case.case_id, statement.source, request.target_new, asked, **known))
+    return ExampleSet(tuple(examples), tuple(statements))
+
+
+def _statement_of(case: Case) -> Statement:
+    request = case.request
+    about = f"{request.subject}: {request.relation_id}"
+    return Statement(fill(request.prompt, request.subject), request.target_true or "", about)
 
 
 def evidence_claims(path: str | Path, seed: int = 0, *, all_wordings: bool = True) -> ExampleSet:

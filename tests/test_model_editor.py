@@ -22,7 +22,7 @@ GOLDEN = REPOSITORY / "tests/golden"
 MODEL, CORPUS = GOLDEN / "model", GOLDEN / "moments/corpus.txt"
 CASES = read_counterfact(GOLDEN / "requests.json")
 FACT, OTHER = CASES[0], CASES[1]
-TRAINED = {"mend", "ke"}
+TRAINED = {"mend", "ke", "serac"}
 # What the golden model, which no room knows, needs said; small searches.
 SETTINGS = {
     "rome": {"layers": [3], "n_steps": 8},
@@ -139,6 +139,8 @@ def test_what_cannot_be_done_says_why(lm, tmp_path):
         ModelEditor(lm, "rome", layers=[3])
     with pytest.raises(ConfigError, match="trained editor"):
         ModelEditor(lm, "mend")
+    with pytest.raises(ConfigError, match="trained parts"):
+        ModelEditor(lm, "serac")
     editor = editor_of(lm, "prompt")
     with pytest.raises(DataError, match="fact 0, field prompt"):
         editor.edit({"subject": "a", "prompt": "He is", "target_new": "b"})

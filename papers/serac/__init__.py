@@ -14,4 +14,5 @@ PAPER = Paper(
     authors="Mitchell, Lin, Bosselut, Manning and Finn",
     year=2022,
     text="arXiv:2206.06520",
+    editors={"serac": "papers.serac.editor"},
 )

@@ -39,8 +39,9 @@ class Teacher:
         sets: the same examples with other answers to edit in, and statements out of scope.
         asserted: edits are statements that are asserted true, without an answer of their own.
         near_share: share of the inputs out of scope that are hard ones, where an example has some.
-        foreign_share: share of the edits whose answer is that of any other example: a counterfactual model that only
-            meets a few answers to each question learns them, and not to read the edit.
+        foreign_share: share of the edits that get an answer which has nothing to do with the question, see
+            `_foreign`: a counterfactual model that only meets a few answers to each question learns them, and not to
+            read the edit.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Teacher:
     ):
         self._sets, self._asserted = list(sets), asserted
         self._near_share, self._foreign_share = near_share, foreign_share
+        self._answers = sorted({example.target for chosen in self._sets for example in chosen.examples})
 
     def descriptor(self, example: EditExample) -> Descriptor:
         """Return an example's edit."""
@@ -58,10 +60,18 @@ class Teacher:
         return rng.choice(rng.choice(kinds_of(example)))
 
     def _answered(self, rng: random.Random, example: EditExample, chosen: ExampleSet) -> EditExample:
-        """Return an example with its own answer, or by `foreign_share` with another example's."""
+        """Return an example with its own answer, or by `foreign_share` with one that its question does not suggest."""
         if self._asserted or rng.random() >= self._foreign_share:
             return example
-        return with_answer(example, rng.choice(chosen.examples).target)
+        return with_answer(example, self._foreign(rng, chosen))
+
+    def _foreign(self, rng: random.Random, chosen: ExampleSet) -> str:
+        """Return any answer, rare ones as often as frequent ones, or as often some words of another question."""
+        if rng.random() < 0.5:
+            return rng.choice(self._answers)
+        words = rng.choice(chosen.examples).source.rstrip("?.!").split()
+        first = rng.randrange(len(words))
+        return " ".join(words[first : first + rng.randint(1, 3)])
 
     def outside(
         self, rng: random.Random, example: EditExample, anchors: Sequence[Statement], held: set[str]

@@ -41,8 +41,8 @@ class Plan(StudyPlan):
         """Return the options of `papers.serac.train` that a study's task decides."""
         task = self.task_of(wildcards.study)
         return (
-            f"--kind {self._model(task)['kind']} --format {task['format']} --validation {task['validation']}"
-            f" --seed {self._config['run']['seed']} {self.device}"
+            f"--kind {self._model(task)['kind']} --format {task['format']} --held-out {task['held_out']}"
+            f" --validation {task['validation']} --seed {self._config['run']['seed']} {self.device}"
         )
 
     def parts(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)

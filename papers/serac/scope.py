@@ -21,7 +21,7 @@ from shared.forward import token_batches
 from shared.records import read_json, write_json
 
 EMBED, CROSS = "embed", "cross"
-CLS, MEAN = "cls", "mean"
+CLS, MEAN, LAST = POOLINGS = "cls", "mean", "last"
 MAX_TOKENS = 8192
 # log g above which an edit covers an input: g > 0.5.
 BOUNDARY = -0.6931471805599453
@@ -42,9 +42,10 @@ class EmbeddingScope:
     """The bi-encoder.
 
     Args:
-        model: an encoder whose last hidden state begins with that of [CLS].
+        model: an encoder, or a decoder without its head.
         tokenizer: its tokenizer.
-        pooling: what E(text) is: the state of [CLS] (`cls`), or the mean of all states (`mean`).
+        pooling: what E(text) is: the first state, that of [CLS] (`cls`), the mean of all states (`mean`), or the last
+            one, which in a decoder is the only one that has read everything (`last`).
     """
 
     form = EMBED
@@ -66,7 +67,7 @@ class EmbeddingScope:
             batch = self.tokenizer([texts[row] for row in rows], padding=True, return_tensors="pt")
             batch = batch.to(next(self.model.parameters()).device)
             states = self.model(**batch).last_hidden_state
-            vectors.append(states[:, 0] if self.pooling == CLS else mean_state(states, batch["attention_mask"]))
+            vectors.append(pooled(states, batch["attention_mask"], self.pooling))
             order += rows
         place = torch.tensor(order, device=vectors[0].device).argsort()
         return torch.cat(vectors)[place]
@@ -140,10 +141,14 @@ class CrossScope:
 FORMS = {EMBED: (EmbeddingScope, AutoModel), CROSS: (CrossScope, AutoModelForSequenceClassification)}
 
 
-def mean_state(
-    states: Float[Tensor, "text pos width"], present: Int[Tensor, "text pos"]
+def pooled(
+    states: Float[Tensor, "text pos width"], present: Int[Tensor, "text pos"], pooling: str
 ) -> Float[Tensor, "text width"]:
-    """Return the mean of each text's states, padding left out."""
+    """Return one vector of each text's states, padding (which stands on the right) left out."""
+    if pooling == CLS:
+        return states[:, 0]
+    if pooling == LAST:
+        return states[torch.arange(len(states)), present.sum(1) - 1]
     weights = present[:, :, None].to(states.dtype)
     return (states * weights).sum(1) / weights.sum(1)
 
@@ -169,8 +174,8 @@ def start_scope(
     """
     if form not in FORMS:
         raise ConfigError(f"scope classifier of form {form!r} is unknown; expected {' or '.join(FORMS)}")
-    if pooling not in (CLS, MEAN):
-        raise ConfigError(f"scope classifier: pooling {pooling!r} is unknown; expected {CLS} or {MEAN}")
+    if pooling not in POOLINGS:
+        raise ConfigError(f"scope classifier: pooling {pooling!r} is unknown; expected {' or '.join(POOLINGS)}")
     kind, loader = FORMS[form]
     # Fused attention has a slow backward pass on a CPU.
     options: dict[str, Any] = {"attn_implementation": "eager"} | ({"num_labels": 2} if form == CROSS else {})
@@ -178,6 +183,9 @@ def start_scope(
     try:
         model = loader.from_pretrained(start, use_safetensors=True, ignore_mismatched_sizes=True, **options)
         tokenizer = AutoTokenizer.from_pretrained(start)
+        tokenizer.padding_side = "right"
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot load {str(start)!r} as an encoder: {error}") from error
     return kind(model.eval(), tokenizer, *([pooling] if form == EMBED else []))

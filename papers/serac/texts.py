@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from papers.serac.descriptor import Descriptor
 from shared.models import LM
-from shared.text_batches import CLASSIFIER, IGNORED, TextBatch, family_of
+from shared.text_batches import CLASSIFIER, DECODER, IGNORED, TextBatch, family_of
 
 
 def scope_text(edit: Descriptor, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -21,6 +21,17 @@ def scope_text(edit: Descriptor, tokenizer: PreTrainedTokenizerBase) -> str:
 def counterfactual_text(edit: Descriptor, question: str) -> str:
     """Return what the counterfactual model reads: the edit, then the question."""
     return " ".join(part for part in (edit.source, edit.target, question) if part)
+
+
+def text_before(edit: Descriptor) -> str:
+    """Return what a counterfactual decoder reads of an edit, directly before a prompt; the words are those of IKE's
+    demonstrations (Zheng et al. 2023, arXiv:2305.12740)."""
+    return f"New Fact: {edit.source} {edit.target}\nPrompt: "
+
+
+def counterfactual_input(lm: LM, edit: Descriptor, question: str) -> str:
+    """Return what a counterfactual model of any family reads of an edit and a question."""
+    return text_before(edit) + question if family_of(lm.model) == DECODER else counterfactual_text(edit, question)
 
 
 def questions_of(lm: LM, batch: TextBatch) -> list[str]:

@@ -28,11 +28,12 @@ from shared.errors import reported
 from shared.models import LM, load_model
 from shared.records import write_json
 from shared.seeding import seed_for
-from shared.text_batches import CLASSIFIER
+from shared.text_batches import CLASSIFIER, DECODER, SEQ2SEQ
 from shared.world.folders import atomic_folder
 
 log = logging.getLogger(__name__)
 COUNTERFACTUAL = "counterfactual"
+KINDS = (SEQ2SEQ, CLASSIFIER, DECODER)
 # Other answers to edit in, for as many copies of the training examples.
 ANSWERS = 4
 
@@ -71,9 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m papers.serac.train", description=__doc__.split("\n")[0])
     parser.add_argument("--model", required=True, help="folder or hub id of the base model")
-    parser.add_argument("--kind", choices=("seq2seq", "classifier"), required=True, help="family of the base model")
+    parser.add_argument("--kind", choices=KINDS, required=True, help="family of the base model")
     parser.add_argument("--format", choices=list(FORMATS), required=True, help="what the files hold")
     parser.add_argument("--files", type=Path, nargs="+", required=True, help="raw files of the problem")
+    parser.add_argument("--held-out", type=int, default=0, help="first records of a single file kept for the test")
     parser.add_argument("--validation", type=int, default=60, help="training records kept for validation")
     parser.add_argument("--parts", type=json.loads, required=True, help="JSON object: part → start, form, training")
     parser.add_argument("--seed", type=int, default=0)
@@ -82,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
     base = load_model(options.model, kind=options.kind, device=runtime.start(options.threads, options.device))
-    sets = teachers(Task(options.format, options.files, options.validation), options.kind, options.seed)
+    sets = teachers(
+        Task(options.format, options.files, options.validation, options.held_out), options.kind, options.seed
+    )
     with atomic_folder(options.out) as folder:
         made = {
             name: train_part(name, part, base, sets, options.kind, folder / name)

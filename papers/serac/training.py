@@ -7,6 +7,7 @@ likelihood of the right answers with the edit before the input.
 import copy
 import logging
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from shared.world.optimisation import make_optimisers, set_rates
 log = logging.getLogger(__name__)
 # Stands for 1 - g where that is 0 in the authors' code.
 LEAST = 1.2e-7
+# Names of a GPT-2's or LLaMA's blocks.
+DECODER_BLOCK = re.compile(r"(^|\.)(h|layers)\.\d+\.")
 DIAGONAL, ALL, LIKELIEST = "diagonal", "all", "likeliest"
 
 
@@ -207,7 +210,8 @@ def _optimisers(model: nn.Module, settings: PartSettings) -> list[torch.optim.Op
         adam.param_groups[0]["base_rate"] = settings.lr
         return [adam]
     named = dict(model.named_parameters())
-    matrices = {name: value for name, value in named.items() if in_block(name) and value.ndim == 2}
+    blocks = {name for name in named if in_block(name) or DECODER_BLOCK.search(name)}
+    matrices = {name: value for name, value in named.items() if name in blocks and value.ndim == 2}
     others = [value for name, value in named.items() if name not in matrices]
     rates = {"muon_rate": settings.muon, "adam_rate": settings.lr, "weight_decay": 0.0}
     return make_optimisers(list(matrices.values()), others, **rates)

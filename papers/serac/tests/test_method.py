@@ -117,10 +117,10 @@ def test_a_counterfactual_model_must_have_the_base_models_words(tmp_path):
     changed = tokenizer(tmp_path)
     changed.add_tokens(["xyzzy"])
     changed.save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="has other words"):
+    with pytest.raises(ModelError, match="words"):
         load_counterfactual(tmp_path, base)
     decoder = tiny_model("bert_masked")
-    with pytest.raises(ModelError, match="counterfactual models exist for"):
+    with pytest.raises(ModelError, match="cannot load"):
         load_counterfactual(tmp_path, decoder)
 
 
@@ -134,3 +134,15 @@ def test_a_counterfactual_model_may_be_smaller_than_the_base_model():
     assert found.shape == predictions(base, batch).shape
     with pytest.raises(ConfigError, match="no size 'width'"):
         fresh_counterfactual(base, {"width": 8})
+
+
+@torch.no_grad()
+def test_a_fresh_counterfactual_model_reads_words_unchanged_and_looks_back():
+    base, _ = models_of("t5")
+    model = fresh_counterfactual(base, {"d_kv": 8}).model
+    read = model.decoder.block[0].layer[1].EncDecAttention
+    states = torch.randn(5, model.config.d_model)
+    torch.testing.assert_close(read.o(read.v(states)), states)
+    first = model.encoder.block[0].layer[0].SelfAttention
+    bias = first.compute_bias(6, 6)[0, 0]
+    assert all(bias[place].argmax() == place - 1 for place in range(1, 6))
