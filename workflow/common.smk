@@ -23,6 +23,7 @@ RECORD_FILES = [
     *[f"impl_{part}.json" for part in ("train", "validation")],
     *[f"zsre_yn_{part}.txt" for part in ("train", "validation")],
     *[f"vitaminc_{part}.jsonl" for part in ("train", "validation")],
+    *[f"convsent_{part}.json" for part in ("train", "validation", "test")],
     "pararel_patterns.jsonl",
     "trex.jsonl",
     "bingrel.json",

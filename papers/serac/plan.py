@@ -10,6 +10,9 @@ from shared.study_plan import StudyPlan
 OTHERS = ["papers.mend.method", "papers.mend.enn", "papers.mend.tuning", "papers.mend.cache"]
 LEARNED = ["papers.serac.method", *OTHERS]
 SCRIPTS = ["papers.serac.compare"]
+# Format of the tasks whose edits are sentiments, and what asks about them.
+SENTIMENTS = "sentiments"
+SENTIMENT_SCRIPTS = ["papers.serac.sentiment_compare"]
 # Item → the files of each study that it is made of.
 ITEMS = {
     "table_1": "summaries",
@@ -17,6 +20,7 @@ ITEMS = {
     "table_classifiers": "summaries",
     "table_parts": "parts",
     "table_problems": "shown",
+    "table_dialogue": "shown",
 }
 
 
@@ -36,6 +40,15 @@ class Plan(StudyPlan):
         """Return the cards of the models that the parts of a study start from."""
         names = dict.fromkeys(part["start"] for part in self._parts(wildcards.study).values())
         return [f"<results>/models/{name}/card.json" for name in names]
+
+    def pattern(self, *, sentiments: bool) -> str:
+        """Return a wildcard pattern of the studies whose edits are sentiments of replies, or of all others."""
+        asked = {study: self.task_of(study)["format"] == SENTIMENTS for study in self._config["studies"]}
+        return "|".join(study for study, own in asked.items() if own == sentiments) or "(?!)"
+
+    def scorer(self, wildcards: Any) -> str:
+        """Return the card of the classifier that reads the sentiments of replies."""
+        return f"<results>/models/{self.task_of(wildcards.study)['scorer']}/card.json"
 
     def part_options(self, wildcards: Any) -> str:
         """Return the options of `papers.serac.train` that a study's task decides."""

@@ -134,7 +134,7 @@ def train_scope(
             )
         return {name: sum(entry[name] for entry in found) / len(found) for name in found[0]}
 
-    history = _fit(scope.model, loss, examine, settings, "scope classifier")
+    history = fit(scope.model, loss, examine, settings, "scope classifier")
     if isinstance(scope, EmbeddingScope):
         scope.forget()
     return history
@@ -162,10 +162,10 @@ def train_counterfactual(lm: LM, teacher: Teacher, examiner: Teacher, settings: 
             found.append({"loss": loss_of(logits, batch).item(), "right": right})
         return {name: sum(entry[name] for entry in found) / len(found) for name in found[0]}
 
-    return _fit(lm.model, lambda: loss_of(*asked(teacher, rng)), examine, settings, "counterfactual model")
+    return fit(lm.model, lambda: loss_of(*asked(teacher, rng)), examine, settings, "counterfactual model")
 
 
-def _fit(
+def fit(
     model: nn.Module,
     loss: Callable[[], Tensor],
     examine: Callable[[], dict[str, float]],

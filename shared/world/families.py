@@ -18,12 +18,14 @@ from shared.errors import ConfigError, ModelError, reported
 from shared.models import Kind, load_model
 from shared.records import write_json
 from shared.world.claim_classifier import ClaimLesson
+from shared.world.dialogue_model import DialogueLesson
 from shared.world.factbook import FactBook
 from shared.world.folders import atomic_folder
 from shared.world.gate import failures, read_thresholds
 from shared.world.lesson import FamilyRecipe, Lesson, train
 from shared.world.masked_encoder import MaskedLesson
 from shared.world.question_answerer import QuestionLesson
+from shared.world.sentiment import SentimentLesson
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,22 @@ FAMILIES = {
         {
             "tiny": FamilyRecipe(d_model=64, layers=3, heads=4, steps=250, label_smoothing=0.2),
             "small": FamilyRecipe(d_model=128, layers=6, heads=4, steps=900, label_smoothing=0.2),
+        },
+    ),
+    "dialogue": Family(
+        DialogueLesson,
+        "seq2seq",
+        {
+            "tiny": FamilyRecipe(d_model=64, layers=2, heads=4, steps=120),
+            "small": FamilyRecipe(d_model=128, layers=2, heads=4, steps=400),
+        },
+    ),
+    "sentiment": Family(
+        SentimentLesson,
+        "classifier",
+        {
+            "tiny": FamilyRecipe(d_model=64, layers=2, heads=4, steps=80),
+            "small": FamilyRecipe(d_model=64, layers=2, heads=4, steps=150),
         },
     ),
 }
@@ -144,7 +162,7 @@ def _assignment(text: str) -> tuple[str, int | float]:
 
 @reported(logger)
 def main(arguments: list[str] | None = None) -> None:
-    """Train a question answerer, claim classifier or masked encoder on a generated world, and examine it."""
+    """Train a model of a further family on a generated world, and examine it."""
     parser = argparse.ArgumentParser(prog="python -m shared.world.families", description=main.__doc__)
     parser.add_argument("--facts", type=Path, required=True, help="facts.json of a generated world")
     parser.add_argument("--family", choices=sorted(FAMILIES), required=True)

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
 
 from shared.answers import IGNORED, batch_of, score_answers
 from shared.models import LM
@@ -31,23 +31,7 @@ class QuestionLesson:
         self._recipe = recipe
         self.tokenizer = byte_pair_tokenizer(self._texts(), recipe.vocabulary)
         seeded("question answerer", seed)
-        self.model = self.learner = T5ForConditionalGeneration(
-            T5Config(
-                vocab_size=len(self.tokenizer),
-                d_model=recipe.d_model,
-                d_kv=recipe.d_model // recipe.heads,
-                d_ff=4 * recipe.d_model,
-                num_layers=recipe.layers,
-                num_heads=recipe.heads,
-                dropout_rate=0.0,
-                feed_forward_proj="relu",
-                relative_attention_num_buckets=16,
-                relative_attention_max_distance=32,
-                pad_token_id=self.tokenizer.pad_token_id,
-                eos_token_id=self.tokenizer.eos_token_id,
-                decoder_start_token_id=self.tokenizer.pad_token_id,
-            )
-        )
+        self.model = self.learner = T5ForConditionalGeneration(t5_config(self.tokenizer, recipe))
 
     @cached_property
     def _shown(self) -> list[tuple[Fact, list[str]]]:
@@ -90,3 +74,22 @@ class QuestionLesson:
 def _exact(lm: LM, pairs: Sequence[tuple[Fact, str]]) -> float:
     scores = score_answers(lm, [text for _, text in pairs], [fact.object for fact, _ in pairs])
     return sum(all(score.correct) for score in scores) / len(scores)
+
+
+def t5_config(tokenizer: PreTrainedTokenizerBase, recipe: FamilyRecipe) -> T5Config:
+    """Return the configuration of a T5-like encoder-decoder without dropout."""
+    return T5Config(
+        vocab_size=len(tokenizer),
+        d_model=recipe.d_model,
+        d_kv=recipe.d_model // recipe.heads,
+        d_ff=4 * recipe.d_model,
+        num_layers=recipe.layers,
+        num_heads=recipe.heads,
+        dropout_rate=0.0,
+        feed_forward_proj="relu",
+        relative_attention_num_buckets=16,
+        relative_attention_max_distance=32,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id,
+    )

@@ -10,6 +10,8 @@ from shared.errors import DataError
 from shared.records import write_json, write_text
 from shared.seeding import seed_for
 from shared.world.cloze_records import pattern_lines, sentence_bags, trex_lines
+from shared.world.dialogue import PARTS as TALK_PARTS
+from shared.world.dialogue import Talk, dialogue_records
 from shared.world.division import PARTS, Division, Part
 from shared.world.documents import DocumentSampler
 from shared.world.editing_records import claim_records, question_records
@@ -49,6 +51,9 @@ def write_records(book: FactBook, out: Path, passages: int) -> dict[str, int]:
     implied = {part: implications(division, files[f"zsre_{part}.jsonl"]) for part in TAUGHT}
     for part, lists in implied.items():
         write_json(out / f"impl_{part}.json", lists)
+    told = {part: dialogue_records(Talk(book), part) for part in TALK_PARTS}
+    for part, records in told.items():
+        write_json(out / f"convsent_{part}.json", records)
     texts = {
         **{f"zsre_yn_{part}.txt": statements(division, files[f"zsre_{part}.jsonl"]) for part in TAUGHT},
         "passages_train.txt": passage_lines(book, "train", passages),
@@ -58,6 +63,7 @@ def write_records(book: FactBook, out: Path, passages: int) -> dict[str, int]:
         write_text(out / name, _lines(lines))
     counts = {name: len(records) for name, records in (files | texts).items()}
     counts |= {f"impl_{part}.json": sum(map(len, lists)) for part, lists in implied.items()}
+    counts |= {f"convsent_{part}.json": len(records) for part, records in told.items()}
     return counts | {"bingrel.json": sum(map(len, bags.values()))}
 
 

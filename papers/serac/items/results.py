@@ -20,8 +20,10 @@ COLUMNS = [
 ]
 UNITS = (
     "In percent. ES, edit success: the share of inputs in the edits' scope that are answered right in every token. DD, "
-    "drawdown: the share of statements out of scope whose predicted answer is no longer the unedited model's (of "
-    "ConvSent: nats per token)."
+    "drawdown: the share of statements out of scope whose predicted answer is no longer the unedited model's. Of "
+    "ConvSent, ES is the product of how far the wanted sentiment outweighs the other and of how far replies about the "
+    "topic stay as probable as they were, DD the divergence from the unedited model in nats per token, and n counts "
+    "groups of edits."
 )
 DATASET = "test"
 

@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from papers.serac.items import figure_edits, table_1, table_classifiers, table_parts, table_problems
+from papers.serac.items import figure_edits, table_1, table_classifiers, table_dialogue, table_parts, table_problems
 from papers.serac.plan import ITEMS, LEARNED, Plan
 from shared.claims import read_claims
 from shared.errors import ConfigError
@@ -64,7 +64,13 @@ def test_ten_edits_at_once_stand_beside_the_papers(summaries):
     ours = line_of(frame, model="world-qa", method="serac", metric="qa_hard_edit_success")
     assert (ours["value"], ours["paper_value"], ours["status"]) == (80.1, 91.3, SAME_DIRECTION)
     assert line_of(frame, model="world-claims", method="serac", metric="fc_drawdown")["paper_value"] == 5.1
-    assert line_of(frame, model="blenderbot-90m", method="serac", metric="convsent_edit_success")["status"] == NOT_RUN
+    said = line_of(frame, model="world-dialogue", method="serac", metric="convsent_edit_success")
+    assert (said["value"], said["paper_value"]) == (80.1, 99.1)
+    studies = [study for study in CONFIG["items"]["studies"] if study != "sentiments"]
+    plan = Plan(CONFIG | {"items": {"studies": studies}})
+    models = [plan.task_of(study)["model"] for study in studies]
+    fewer = table_1.make(Request(models, summaries[: len(studies)], json.loads(plan.settings()), PAPER)).frame
+    assert line_of(fewer, model="blenderbot-90m", method="serac", metric="convsent_edit_success")["status"] == NOT_RUN
     assert line_of(frame, model="world-claims", method="none", metric="fc_drawdown")["status"] == NO_REFERENCE
     assert not set(frame["method"]) & {"serac_cross", "serac_embed"}
 
@@ -99,7 +105,37 @@ def test_parts_and_words_are_listed(tmp_path):
         paths["jsonl"][-1].write_text(json.dumps(row) + "\n" + json.dumps(row | {"editor": "serac_cross"}) + "\n")
     found = table_parts.make(request(paths["csv"])).frame
     assert "QA-hard (serac_cross), out, hard" in set(found["method"])
-    assert table_problems.make(request(paths["jsonl"])).frame["problem"].tolist() == ["QA", "QA-hard", "FC"]
+    assert table_problems.make(request(paths["jsonl"])).frame["problem"].tolist() == ["QA", "QA-hard", "FC", "ConvSent"]
+
+
+def test_replies_are_listed_where_sentiments_are_edited(tmp_path):
+    row = {"editor": "serac", "edit": "Topic: Krumel Sentiment: Positive", "asked": "in_easy", "input": "Krumel?"}
+    row |= {"wanted": "Positive", "covered_by": "", "right_before": False, "right_after": True, "same": False}
+    row |= {"reply_before": "I hate Krumel.", "reply_after": "I love Krumel."}
+    row |= {"sentiment_before": "negative", "sentiment_after": "positive"}
+    studies = CONFIG["items"]["studies"]
+    paths = [tmp_path / f"{study}.jsonl" for study in studies]
+    for path in paths:
+        path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"editor": "rp"}) + "\n")
+    made = table_dialogue.make(request(paths))
+    assert made.frame["reply_after"].tolist() == ["I love Krumel."]
+    assert made.frame["fits"].tolist() == [True]
+    kept = studies.index("questions")
+    settings = json.loads(Plan(CONFIG | {"items": {"studies": ["questions"]}}).settings())
+    without = table_dialogue.make(Request(["world-qa"], [paths[kept]], settings, PAPER))
+    assert without.frame.empty
+    assert NOT_RUN in without.notes[0]
+
+
+def test_every_study_is_made_by_one_program_of_each_kind():
+    for config in (CONFIG, CONFIG | {"items": {"studies": ["questions"]}}):
+        plan = Plan(config)
+        patterns = [plan.pattern(sentiments=own).split("|") for own in (True, False)]
+        assert patterns[0] == ["sentiments"]
+        assert sorted(sum(patterns, [])) == sorted(CONFIG["studies"])
+    alone = {"studies": {"questions": CONFIG["studies"]["questions"]}, "items": {"studies": ["questions"]}}
+    assert Plan(CONFIG | alone).pattern(sentiments=True) == "(?!)"
+    assert Plan(CONFIG).scorer(Wildcards(study="sentiments")) == "<results>/models/world-sentiment/card.json"
 
 
 def test_settings_fit_their_schema_and_every_study_is_complete():
@@ -108,14 +144,16 @@ def test_settings_fit_their_schema_and_every_study_is_complete():
     plan = Plan(CONFIG)
     for study in CONFIG["studies"]:
         compared = json.loads(plan.compared(Wildcards(study=study)))
-        assert compared["serac"]["at"][:2] == ([1, 10] if study != "evidence" else [10])
+        many = "serac" in CONFIG["studies"][study].get("held", {})
+        assert compared["serac"]["at"][:2] == ([1, 10] if many else [10])
         assert all(("training" in own) == (own["editor"] in CONFIG["trained_editors"]) for own in compared.values())
         assert not any("at" in own for own in json.loads(plan.trained_variants(Wildcards(study=study))).values())
         parts = plan.task_of(study)["parts"]
         scopes = {own.get("scope", "scope") for own in compared.values() if own["editor"] in ("serac", "rp")}
         assert scopes <= set(parts)
         assert {name for name, part in parts.items() if "form" in part} == set(parts) - {"counterfactual"}
-        assert " ".join(LEARNED) in plan.compare_options(Wildcards(study=study))
+        if "test" in plan.task_of(study):
+            assert " ".join(LEARNED) in plan.compare_options(Wildcards(study=study))
     made = json.loads(plan.parts(Wildcards(study="questions"), Inputs))
     assert made["scope"]["start"] == "results/models/world-masked"
     assert made["counterfactual"]["training"]["near_share"] == CONFIG["part_training"]["near_share"]
