@@ -2,6 +2,7 @@
 
 The page stands beside the paper's figures as `<figures>/<paper>/README.md`, where code hosts show it with the folder:
 what the paper is, each table and figure with its status and files, the claims with their verdicts, and the figures.
+`<figures>/README.md` lists the pages.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import importlib
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -72,10 +74,8 @@ def page(paper: Paper, room: Path, folder: Path, scale: str) -> str:
     """
     if not (room / "README.md").is_file():
         raise DataError(f"{room}: no README.md, which the paper's page begins with")
-    items, claims = read_items(room / "items.yaml"), read_claims(room / "claims.yaml")
-    there = os.path.relpath(room, folder)
-    table = ledger(judge(paper.key, claims, folder), scale)
-    verdicts = ", ".join(f"{n} {word}" for word, n in table["verdict"].value_counts().sort_index().items())
+    items, there = read_items(room / "items.yaml"), os.path.relpath(room, folder)
+    table = ledger(judge(paper.key, read_claims(room / "claims.yaml"), folder), scale)
     links = [f"- [{name}]({there}/{name}): {what}" for name, what in FOLDER_FILES.items() if (room / name).exists()]
     drawn = [name for name, item in items.items() if not item.out_of_reach and (folder / f"{name}.png").is_file()]
     parts = [
@@ -87,12 +87,31 @@ def page(paper: Paper, room: Path, folder: Path, scale: str) -> str:
         "## Tables and figures",
         markdown_table(ITEM_HEADER, item_lines(items, folder)),
         "## Claims",
-        f"{verdicts}. {NOT_RUN}: this run has no such numbers, or the claim is out of this project's reach.",
+        f"{verdicts(room, folder)}. {NOT_RUN}: no such numbers in this run, or out of this project's reach.",
         markdown_table(CLAIM_HEADER, table[CLAIM_COLUMNS].to_numpy().tolist()),
         *(["## Figures"] if drawn else []),
         *(f"![{items[name].title}]({name}.png)\n\n*{name}: {items[name].title}*" for name in drawn),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def verdicts(room: Path, folder: Path) -> str:
+    """Return how many claims of a room have each verdict, such as `2 FAILS, 9 HOLDS`."""
+    found = Counter(verdict.verdict for verdict in judge(room.name, read_claims(room / "claims.yaml"), folder))
+    return ", ".join(f"{count} {word}" for word, count in sorted(found.items()))
+
+
+def index(papers: Mapping[str, Paper], root: Path, figures: Path, scale: str) -> str:
+    """Return the list of the pages, with each paper's items by status and claims by verdict."""
+    lines = []
+    for key, paper in papers.items():
+        found = Counter()
+        for name, item in read_items(root / key / "items.yaml").items():
+            found += status_of(item, figures / key / name)
+        page_link = f"[{paper.title}]({key}/README.md) ({paper.authors} {paper.year})"
+        lines.append([page_link, counted(found), verdicts(root / key, figures / key)])
+    table = markdown_table(["paper", "numbers and figures", "claims"], lines)
+    return f"# Tables and figures of the {scale} scale\n\n{table}\n"
 
 
 @reported(logger)
@@ -105,10 +124,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", required=True, help="name of the scale, which every page says")
     chosen = parser.parse_args(arguments)
     runtime.start_logging()
-    for key in chosen.papers:
-        paper, folder = importlib.import_module(f"papers.{key}").PAPER, chosen.figures / key
+    papers = {key: importlib.import_module(f"papers.{key}").PAPER for key in chosen.papers}
+    for key, paper in papers.items():
+        folder = chosen.figures / key
         write_text(folder / "README.md", page(paper, chosen.root / key, folder, chosen.scale))
-        logger.info("%s written", folder / "README.md")
+    write_text(chosen.figures / "README.md", index(papers, chosen.root, chosen.figures, chosen.scale))
+    logger.info("pages of %d papers written to %s", len(papers), chosen.figures)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ rule write_pages:
             file=["README.md", "items.yaml", "claims.yaml"],
         ),
     output:
-        collect("<figures>/{paper}/README.md", paper=config["papers"]),
+        index="<figures>/README.md",
+        pages=collect("<figures>/{paper}/README.md", paper=config["papers"]),
     log:
         "<logs>/write_pages.log",
     benchmark:
@@ -64,7 +65,7 @@ rule write_pages:
     params:
         papers=config["papers"],
         scale=config["scale"],
-        figures=subpath(output[0], ancestor=2),
+        figures=subpath(output.index, parent=True),
         code=code_digest("shared.pages"),
     shell:
         "python -m shared.pages --papers {params.papers} --scale {params.scale} --figures {params.figures} > {log} 2>&1"

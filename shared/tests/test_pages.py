@@ -71,6 +71,11 @@ def test_the_command_line_writes_pages_and_needs_a_readme(folders, caplog):
     words = ["--papers", "rome", "--root", str(room.parent), "--figures", str(made.parent), "--scale", "laptop"]
     main(words)
     assert "Editing Factual Associations" in (made / "README.md").read_text()
+    listed = (made.parent / "README.md").read_text()
+    assert (
+        "(rome/README.md) (Meng, Bau, Andonian and Belinkov 2022) | 1 DRAWN, 1 OUT_OF_REACH, 1 SAME_DIRECTION" in listed
+    )
+    assert "1 FAILS, 1 HOLDS" in listed
     (room / "README.md").unlink()
     with pytest.raises(DataError, match=r"no README\.md"):
         page(CARD, room, made, "laptop")
