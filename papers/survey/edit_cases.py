@@ -1,0 +1,191 @@
+"""Edit the survey's cases by several methods in one process: rows of all answers, costs, and sequences' numbers.
+
+    python -m papers.survey.edit_cases --model results/models/world-small --moments world-small.safetensors \\
+        --records counterfact=records.jsonl --pools counterfact=pool.jsonl \\
+        --job '{"protocol": "single", "cases": 60}' \\
+        --methods '{"rome": {}, "mend": {"file": {"counterfact": "mend.safetensors"}}}' --out rows.jsonl \\
+        --costs costs.jsonl --sequences sequences.jsonl
+
+A method whose setting `file` is a mapping takes the file of each form, and is not run in a form without one.
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from papers.survey.contract import batch_protocol
+from papers.survey.costs import measured, time_single
+from papers.survey.listening import Listener, all_probes, few_probes
+from papers.survey.methods import make_method
+from papers.survey.protocols import batch, sequence, single, text_entropy
+from papers.survey.records import cases_of, read_survey
+from shared import runtime
+from shared.editors import Editor
+from shared.errors import ConfigError, reported
+from shared.evaluate import EvaluationOptions
+from shared.models import LM, load_lm
+from shared.probes import ProbeRow
+from shared.records import write_jsonl
+from shared.requests import Case
+
+log = logging.getLogger(__name__)
+PROTOCOLS = ("single", "batch", "sequence")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process does with each of its methods, in each form.
+
+    Attributes:
+        protocol: `single`, `batch` or `sequence`.
+        cases: test cases that are edited; of a batch, at most so many.
+        sizes: of batches; or checkpoints of a sequence, in ascending order.
+        limits: the largest of these sizes for a method, where it has one.
+        timed: single edits whose seconds and memory are measured.
+        block: cases that single edits are made and asked in together.
+        text_every, text_length: texts of a sequence, see `protocols.sequence`.
+        new_tokens: most tokens of a free answer.
+        max_tokens: bound on the padded tokens of one pass.
+    """
+
+    protocol: str
+    cases: int
+    sizes: Sequence[int] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    timed: int = 2
+    block: int = 20
+    text_every: int = 10
+    text_length: int = 60
+    new_tokens: int = 12
+    max_tokens: int = 4096
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ConfigError(f"job protocol {self.protocol!r}: expected one of {', '.join(PROTOCOLS)}")
+        if (self.protocol == "single") == bool(self.sizes):
+            raise ConfigError(f"job sizes {list(self.sizes)}: batches and sequences need some, single edits none")
+
+    def sizes_of(self, method: str, available: int) -> list[int]:
+        """Return the sizes that a method is run at, given so many cases."""
+        return [size for size in self.sizes if size <= min(self.limits.get(method, available), available)]
+
+
+@dataclass
+class Findings:
+    """What all methods of a process leave."""
+
+    rows: list[ProbeRow] = field(default_factory=list)
+    costs: list[dict[str, Any]] = field(default_factory=list)
+    sequences: list[dict[str, Any]] = field(default_factory=list)
+
+    def cost(self, form: str, editor: str, protocol: str, seconds: float, peak: float) -> None:
+        """Note what an edit costs."""
+        line = {"form": form, "editor": editor, "protocol": protocol}
+        self.costs.append(line | {"seconds_per_edit": seconds, "peak_mib": peak})
+
+
+def settings_in(form: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a method's settings in a form: the trained file of the form, or None where there is none for it."""
+    own = dict(given)
+    if isinstance(own.get("file"), Mapping):
+        own["file"] = own["file"].get(form)
+        return None if own["file"] is None else own
+    return own
+
+
+def run_method(job: Job, listener: Listener, name: str, editor: Editor, cases: list[Case], found: Findings) -> None:
+    """Run one method in one form."""
+    lm, form = listener.lm, listener.form
+    if job.protocol == "single":
+        if name != "none":
+            seconds, peak = time_single(lm, editor, [case.request for case in cases[: job.timed]])
+            found.cost(form, name, "single", seconds, peak)
+        found.rows += single(listener, name, editor, cases, all_probes, job.block)
+    elif job.protocol == "batch":
+        for size in job.sizes_of(name, len(cases)):
+            rows, seconds, peak = measured(lm, lambda n=size: editor.edit(lm, [case.request for case in cases[:n]]))
+            found.cost(form, name, batch_protocol(size), seconds / size, peak)
+            found.rows += batch(listener, name, editor, cases, few_probes, size)
+    else:
+        _run_sequence(job, listener, name, editor, cases, found)
+
+
+def _run_sequence(job: Job, listener: Listener, name: str, editor: Editor, cases: list[Case], found: Findings) -> None:
+    checkpoints = job.sizes_of(name, len(cases))
+    texts = {"text_every": job.text_every, "text_length": job.text_length}
+    made = sequence(listener, name, editor, cases, few_probes, checkpoints=checkpoints, **texts)
+    found.rows += made.rows
+    found.sequences += [{"form": listener.form, "editor": name} | line for line in made.edits]
+
+
+def run_form(
+    job: Job, lm: LM, form: str, methods: Mapping[str, Any], cases: list[Case], pool: list[Case], moments: Path | None
+) -> Iterator[Findings]:
+    """Yield what each method leaves in one form, after the answers of the unedited model."""
+    listener = Listener(lm, form, EvaluationOptions("survey", max_tokens=job.max_tokens), job.new_tokens)
+    asked = all_probes if job.protocol == "single" else few_probes
+    yield Findings(rows=listener.introduce([probe for case in cases for probe in asked(case)]))
+    if job.protocol == "sequence":
+        texts = [text_entropy(lm, case, job.text_length) for case in cases[:: job.text_every]]
+        line = {"form": form, "editor": "none", "edits": 0, "norm_growth": 0.0, "update_norm": 0.0}
+        yield Findings(sequences=[line | {"entropy": sum(texts) / len(texts)}])
+    for name, given in methods.items():
+        settings = settings_in(form, given)
+        if settings is None:
+            log.warning("%s has no trained file for %s: not run", name, form)
+            continue
+        found = Findings()
+        log.info("%s on %d cases of %s", name, len(cases), form)
+        editor = make_method(lm, name, settings, moments=moments, pool=pool)
+        run_method(job, listener, name, editor, cases, found)
+        yield found
+
+
+def _named(text: str) -> tuple[str, Path]:
+    form, _, path = text.partition("=")
+    return form, Path(path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m papers.survey.edit_cases", description=__doc__.split("\n")[0])
+    parser.add_argument("--model", required=True, help="folder or hub id of a decoder")
+    parser.add_argument("--moments", type=Path, help="second moments of the model's keys")
+    parser.add_argument("--records", type=_named, nargs="+", required=True, metavar="FORM=FILE")
+    parser.add_argument("--pools", type=_named, nargs="+", required=True, metavar="FORM=FILE")
+    parser.add_argument("--job", type=json.loads, required=True, help="JSON object: the fields of Job")
+    parser.add_argument("--methods", type=json.loads, required=True, help="JSON object: method → settings")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], default="float32")
+    parser.add_argument("--out", type=Path, required=True, help="rows to write, JSON lines")
+    parser.add_argument("--costs", type=Path, required=True, help="costs to write, JSON lines")
+    parser.add_argument("--sequences", type=Path, required=True, help="numbers of each edit of a sequence, JSON lines")
+    return parser
+
+
+@reported(log)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    options = _parser().parse_args(arguments)
+    device = runtime.start(options.threads, options.device)
+    job = Job(**options.job)
+    lm = load_lm(options.model, dtype=getattr(torch, options.dtype), device=device)
+    pools, all_found = dict(options.pools), Findings()
+    for form, path in options.records:
+        cases, pool = cases_of(read_survey(path)[: job.cases]), cases_of(read_survey(pools[form]))
+        for found in run_form(job, lm, form, options.methods, cases, pool, options.moments):
+            for name in ("rows", "costs", "sequences"):
+                getattr(all_found, name).extend(getattr(found, name))
+    write_jsonl(options.out, (row.to_json() for row in all_found.rows))
+    write_jsonl(options.costs, all_found.costs)
+    write_jsonl(options.sequences, all_found.sequences)
+
+
+if __name__ == "__main__":
+    main()
