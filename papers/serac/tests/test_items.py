@@ -23,7 +23,7 @@ class Wildcards:
 
 
 class Inputs:
-    starts = ("results/models/world-masked/card.json", "results/models/world-qa/card.json")
+    starts = ("results/models/world-small/card.json", "results/models/world-qa/card.json")
 
 
 def request(paths):
@@ -155,7 +155,7 @@ def test_settings_fit_their_schema_and_every_study_is_complete():
         if "test" in plan.task_of(study):
             assert " ".join(LEARNED) in plan.compare_options(Wildcards(study=study))
     made = json.loads(plan.parts(Wildcards(study="questions"), Inputs))
-    assert made["scope"]["start"] == "results/models/world-masked"
+    assert made["scope"]["start"] == "results/models/world-small"
     assert made["counterfactual"]["training"]["near_share"] == CONFIG["part_training"]["near_share"]
     assert set(ITEMS) == {path.stem for path in (ROOM / "items").glob("*.rst")}
 
