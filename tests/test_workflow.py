@@ -32,12 +32,6 @@ def test_every_config_plans(bare, config):
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("profile", sorted(folder.name for folder in (REPOSITORY / "profiles").iterdir()))
-def test_profiles_are_readable(profile):
-    content = (REPOSITORY / "profiles" / profile / "profile.yaml").read_text()
-    assert content.startswith("#"), "a profile begins by saying what it is for"
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
