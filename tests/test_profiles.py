@@ -19,7 +19,11 @@ PLUGINS = {
     "default": [],
     "slurm": ["snakemake_executor_plugin_slurm", "snakemake_executor_plugin_slurm_jobstep"],
     # The plan is made with files of a folder in the place of a bucket's.
-    "kubernetes": ["snakemake_executor_plugin_kubernetes", "snakemake_storage_plugin_s3", "snakemake_storage_plugin_fs"],
+    "kubernetes": [
+        "snakemake_executor_plugin_kubernetes",
+        "snakemake_storage_plugin_s3",
+        "snakemake_storage_plugin_fs",
+    ],
 }
 SMOKE = ["--configfile", "config/smoke.yaml"]
 
