@@ -106,7 +106,7 @@ def test_models_play_their_parts(config, plan):
     ]
     assert json.loads(plan.sizes())["sizes"] == [1, 10, 100, 1000]
     quick = Plan({**config, "max_cases": 4, "run": RUN})
-    assert json.loads(quick.sizes())["sizes"] == [1, 4, 4, 4, 4]
+    assert json.loads(quick.sizes())["sizes"] == [1, 4, 4, 4]
     alone = Plan({**config, "run": {**RUN, "models": ["gpt-j"], "scale": "paper"}})
     assert (alone.lead, alone.small) == ("gpt-j", [])
     assert json.loads(alone.comparison(["gpt-j"]))["exact"]
