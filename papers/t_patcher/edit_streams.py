@@ -26,7 +26,10 @@ from papers.t_patcher.problem import Problem, Sources, folds_of
 from papers.t_patcher.sequential import stream_row
 from papers.t_patcher.settings import PatchSettings, known_only
 from papers.t_patcher.stream import Editing, Stream
+from papers.t_patcher.trained_editors import HeldStreams, TrainedStreams
+from papers.t_patcher.whole_model import WholeModelStreams
 from shared import runtime
+from shared.edit_cases import import_methods
 from shared.errors import ConfigError, reported
 from shared.last_layer import States
 from shared.models import load_model
@@ -34,7 +37,7 @@ from shared.provenance import code_digest
 from shared.records import atomic_path
 
 log = logging.getLogger(__name__)
-PATCHES, TUNING = EDITORS = ("t_patcher", "ft")
+PATCHES, TUNING, TRAINED, HELD = EDITORS = ("t_patcher", "ft", "trained", "held")
 Row = dict[str, Any]
 Orders = Sequence[Sequence[int]]
 # Number of a stream, the stream, what it keeps, and whether this is its end.
@@ -71,17 +74,35 @@ def _key(name: str, settings: Row) -> str:
 
 
 def tuned(problem: Problem, orders: Orders, options: argparse.Namespace, name: str, settings: Row) -> Iterator[Moment]:
-    """Mend one stream after another by fine-tuning."""
-    tuning = Tuning(problem, orders, TuningSettings.of(settings), options.seed)
-    for fold, stream in enumerate(tuning.streams):
-        for number in tuning.mend(stream):
+    """Mend streams by fine-tuning."""
+    return mended(Tuning(problem, orders, TuningSettings.of(settings), options.seed), options, name)
+
+
+def trained(
+    problem: Problem, orders: Orders, options: argparse.Namespace, name: str, settings: Row
+) -> Iterator[Moment]:
+    """Mend streams by a trained editor: `method` is its name, `folder` holds the file of that name."""
+    file = Path(settings["folder"]) / f"{settings['method']}.safetensors"
+    return mended(TrainedStreams(problem, orders, file, options.seed), options, name)
+
+
+def held(problem: Problem, orders: Orders, options: argparse.Namespace, name: str, settings: Row) -> Iterator[Moment]:
+    """Mend streams by a method that keeps its edits beside the model; `folder` holds its trained parts."""
+    method = HeldStreams(problem, orders, settings["method"], {"folder": settings["folder"]}, options.seed)
+    return mended(method, options, name)
+
+
+def mended(streams: WholeModelStreams, options: argparse.Namespace, name: str) -> Iterator[Moment]:
+    """Mend one stream after another by a baseline."""
+    for fold, stream in enumerate(streams.streams):
+        for number in streams.mend(stream):
             if number % options.every == 0:
-                yield fold, stream, tuning.retained(stream), False
-        yield fold, stream, tuning.at_end, True
-        log.info("%s: stream %d of %d mended", name, fold + 1, len(tuning.streams))
+                yield fold, stream, streams.retained(stream), False
+        yield fold, stream, streams.at_end, True
+        log.info("%s: stream %d of %d mended", name, fold + 1, len(streams.streams))
 
 
-RUNNERS: dict[str, Callable[..., Iterator]] = {PATCHES: patched, TUNING: tuned}
+RUNNERS: dict[str, Callable[..., Iterator]] = {PATCHES: patched, TUNING: tuned, TRAINED: trained, HELD: held}
 
 
 def measured(
@@ -92,7 +113,7 @@ def measured(
     Raises:
         ConfigError: an editor is unknown.
     """
-    orders = folds_of(len(problem.sources.edit), options.folds, options.order_seed)
+    orders = folds_of(len(problem.sources.edit), options.folds, options.order_seed)[: options.streams]
     for name, variant in variants.items():
         settings = dict(variant)
         editor = settings.pop("editor", PATCHES)
@@ -156,6 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", type=json.loads, required=True, help="fields of Sizes as JSON")
     parser.add_argument("--variants", type=json.loads, required=True, help="editors with their settings as JSON")
     parser.add_argument("--folds", type=int, default=1, help="streams that the edits are dealt to (default: 1)")
+    parser.add_argument("--streams", type=int, help="mend only the first so many of them")
+    parser.add_argument("--methods", nargs="*", default=[], help="modules that register other papers' methods")
     parser.add_argument("--every", type=int, default=50, help="edits between two checkpoints (default: 50)")
     parser.add_argument("--shown", type=int, default=0, help="patches whose activations are written (default: 0)")
     parser.add_argument("--rounds", type=Path, help="folder that a killed run goes on from")
@@ -172,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
+    import_methods(options.methods, [])
     problem = read_problem(options)
     log.info("%d edit examples, accuracies %s", len(problem.sources.edit), problem.accuracy_before)
     last, points, shown = [], [], []

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from papers.t_patcher.memory import RememberedInputs
+from papers.t_patcher.memory import Inputs, RememberedInputs
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.training import Mistake, fit
@@ -91,8 +91,8 @@ class TPatcherEditor:
             raise ConfigError(f"t_patcher has {len(told)} cases about other subjects to remember, expected at least 2")
         rows = [encode_row(lm, fill(one.prompt, one.subject), one.target_true) for one in told]
         count = min(self.memory, len(rows) // 2)
-        train, held_out = (layer.observe(part).query for part in (rows[:count], rows[count : 2 * count]))
-        none = (train[:0],) * lines
+        train, held_out = (Inputs(layer.observe(part).query) for part in (rows[:count], rows[count : 2 * count]))
+        none = (train.rows[:0],) * lines
         return RememberedInputs(train, held_out, none, self.settings.remembered_loss(), self.settings.repeat)
 
 

@@ -4,21 +4,19 @@ FT(last) moves the weight matrices of the last block, FT(all) every parameter, b
 KL, the divergence from the unedited model on remembered examples joins the loss.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from papers.t_patcher.losses import divergence
-from papers.t_patcher.patches import Patches
 from papers.t_patcher.problem import Problem
 from papers.t_patcher.settings import known_only
-from papers.t_patcher.stream import Edit, Stream
+from papers.t_patcher.whole_model import WholeModelStreams
 from shared.errors import ConfigError, NumericalError
-from shared.forward import token_batches
 from shared.seeding import seed_for
 from shared.text_batches import IGNORED, TextRow, answered, collate, predictions, token_nll
 
@@ -60,7 +58,7 @@ class TuningSettings:
         return known_only(cls, given)
 
 
-class Tuning:
+class Tuning(WholeModelStreams):
     """Streams of mistakes, mended one stream after another by moving the model's weights.
 
     Args:
@@ -71,51 +69,25 @@ class Tuning:
     def __init__(
         self, problem: Problem, orders: Sequence[Sequence[int]], settings: TuningSettings | None = None, seed: int = 0
     ):
-        self.problem, self.settings, self.seed = problem, settings or TuningSettings(), seed
-        self.lm = problem.layer.lm
-        none = Patches.none(problem.memory.shape[1], problem.memory.device)
-        self.streams = [Stream(list(order), none) for order in orders]
-        self.parameters = self._chosen()
-        self.at_end: dict[str, float] = {}
+        super().__init__(problem, orders, seed)
+        self.settings = settings or TuningSettings()
 
-    def _chosen(self) -> list[Tensor]:
+    def weights(self) -> list[Tensor]:
+        """Return the weights that are moved."""
         if self.settings.part == ALL:
             return list(self.lm.model.parameters())
         block = self.problem.layer.stack.block(self.problem.layer.layer)
         return [weight for name, weight in block.named_parameters() if weight.dim() > 1 and "bias" not in name]
 
-    def mend(self, stream: Stream) -> Iterator[int]:
-        """Mend one stream's mistakes and yield the number of edits after each; the weights are put back at the end.
-
-        While the stream is being mended, `retained` tells of its current model; afterwards `at_end` holds what it told
-        last.
+    def mend_one(self, row: TextRow, example: int) -> int:
+        """Move the weights until the row is answered right, and return the number of updates.
 
         Cost: per update one forward and backward pass, over the mistake and the divergence's rows.
         """
-        originals = [weight.detach().clone() for weight in self.parameters]
-        required = [weight.requires_grad for weight in self.parameters]
-        try:
-            while stream.position < len(stream.order):
-                example = stream.order[stream.position]
-                stream.position += 1
-                row = self.problem.edit_rows[example]
-                if not self._right([row])[0]:
-                    steps = self._tune(row, example)
-                    stream.edits.append(self._edit(example, steps))
-                    yield len(stream.edits)
-            self.at_end = self.retained(stream)
-        finally:
-            with torch.no_grad():
-                for weight, original, wanted in zip(self.parameters, originals, required, strict=True):
-                    weight.copy_(original)
-                    weight.requires_grad_(wanted)
-
-    def _tune(self, row: TextRow, example: int) -> int:
-        """Move the weights until the row is answered right, and return the number of updates."""
-        settings = self.settings
-        for weight in self.parameters:
+        settings, moved = self.settings, self.weights()
+        for weight in moved:
             weight.requires_grad_(True)
-        optimiser = torch.optim.Adam(self.parameters, lr=settings.lr)
+        optimiser = torch.optim.Adam(moved, lr=settings.lr)
         batch = collate(self.lm, [row])
         for step in range(settings.max_steps):
             with torch.enable_grad():
@@ -150,25 +122,3 @@ class Tuning:
         with torch.no_grad():
             unedited = problem.layer.logits(before.summed)
         return divergence(unedited[None], after[None], problem.layer.binary).mean()
-
-    @torch.no_grad()
-    def _edit(self, example: int, steps: int) -> Edit:
-        problem = self.problem
-        wordings = [problem.rephrase_rows[row] for row in problem.rephrases_of[example]]
-        right = self._right([problem.edit_rows[example], *wordings])
-        return Edit(example, bool(right[0]), len(wordings), int(right[1:].sum()), 0, steps)
-
-    @torch.no_grad()
-    def _right(self, rows: Sequence[TextRow], max_tokens: int = 8192) -> Bool[Tensor, " row"]:
-        found = torch.zeros(len(rows), dtype=torch.bool, device=self.lm.device)
-        for indices in token_batches([len(row.source) + len(row.target) for row in rows], max_tokens):
-            batch = collate(self.lm, [rows[index] for index in indices])
-            found[indices] = answered(predictions(self.lm, batch), batch)
-        return found
-
-    def retained(self, stream: Stream) -> dict[str, float]:
-        """Return ER, and accuracies on what shall be answered as before, of the model as it is now."""
-        rows = dict(self.problem.set_rows)
-        if stream.edits:
-            rows["edited"] = [self.problem.edit_rows[edit.example] for edit in stream.edits]
-        return {name: float(self._right(own).double().mean()) for name, own in rows.items()}

@@ -7,6 +7,7 @@ differences give the same mean.
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -57,7 +58,7 @@ class Penalty:
         largest = terms.topk(self.kept(repeat), dim=-1, sorted=True).values
         return (largest * self.copies(repeat, x.device)).sum(-1) / count.clamp(min=1, max=self.top)
 
-    def shares(self, largest: Float[Tensor, "line kept"], repeat: int) -> Float[Tensor, "line kept"]:
+    def shares(self, largest: Float[Tensor, "*line kept"], repeat: int) -> Float[Tensor, "*line kept"]:
         """Return what each of the largest values adds to an exponential penalty; terms of −inf do not exist.
 
         Args:
@@ -69,10 +70,14 @@ class Penalty:
 
     def copies(self, repeat: int, device: torch.device) -> Float[Tensor, " kept"]:
         """Return how many equal copies of each of the largest terms count; of the last only as far as `top` reaches."""
-        kept = self.kept(repeat)
-        copies = torch.full((kept,), float(repeat), device=device)
-        copies[-1] = self.top - (kept - 1) * repeat
-        return copies
+        return _copies(self.kept(repeat), repeat, self.top, device)
+
+
+@cache
+def _copies(kept: int, repeat: int, top: int, device: torch.device) -> Tensor:
+    copies = torch.full((kept,), float(repeat), device=device)
+    copies[-1] = top - (kept - 1) * repeat
+    return copies
 
 
 def activation_loss(
@@ -84,6 +89,8 @@ def activation_loss(
         own: pre-activation of each patch at its own position.
         present: which patches exist.
     """
+    if own.shape[1] == 1 and penalty.shape == "exp":  # equal copies of one term
+        return (-own[:, 0]).clamp(max=LARGEST).exp()
     return penalty((-own).masked_fill(~present, -math.inf), repeat)
 
 
@@ -133,11 +140,11 @@ def answer_loss(
 
     (1 − ε − ε/(V−1))·nll + ε/(V−1)·Σ_v −log p_v, as in the authors' code (`src/utils.py`, after fairseq).
     """
-    log_probs = logits.log_softmax(-1)
-    nll = -log_probs.gather(-1, label[..., None])[..., 0]
-    share = smoothing / (logits.shape[-1] - 1)
-    loss = (1.0 - smoothing - share) * nll - share * log_probs.sum(-1)
-    return (loss * asked).sum(-1) / asked.sum(-1)
+    vocabulary = logits.shape[-1]
+    # torch spreads its ε over all V tokens, the right one included: V/(V−1) of ours.
+    spread = smoothing * vocabulary / (vocabulary - 1)
+    loss = nn.functional.cross_entropy(logits.flatten(0, 1), label.flatten(), reduction="none", label_smoothing=spread)
+    return (loss.unflatten(0, label.shape) * asked).sum(-1) / asked.sum(-1)
 
 
 def verdict_loss(

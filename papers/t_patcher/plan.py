@@ -5,19 +5,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.plan import PAPER_SCALE
+from shared.provenance import code_digest
 from shared.reporting import item_sources
 
 # Item → the runs that it is made from.
 RUNS = {
-    "table_1": ["folds", "tuning"],
+    "table_1": ["folds", "baselines"],
     "table_2": ["stream", "causal"],
     "table_3": ["folds"],
     "table_ablations": ["ablations"],
-    "figure_4": ["folds", "tuning"],
+    "figure_4": ["folds", "baselines"],
     "figure_5": ["folds"],
 }
 # What a run writes → the items that read it; all others read `streams.csv`.
 FILES = {"figure_4": "curves", "figure_5": "activations"}
+# Other papers' methods → the module that registers them.
+METHODS = {"mend": "papers.mend.method", "ke": "papers.knowledge_editor.method", "serac": "papers.serac.method"}
 
 
 class Plan:
@@ -45,19 +48,45 @@ class Plan:
         """Return the files of a study's examples."""
         return self._study(wildcards)["files"]
 
-    def options(self, wildcards: Any) -> str:
+    def _variants(self, wildcards: Any) -> dict[str, dict[str, Any]]:
+        """Return a run's editors; of other papers' those that the study has trained ones of."""
+        study, found = self._study(wildcards), {}
+        for name in self._config["runs"][wildcards.run]["variants"]:
+            variant = self._config["variants"][name]
+            if "method" not in variant:
+                found[name] = study["tuning" if variant.get("editor") == "ft" else "patches"] | variant
+            elif variant["method"] in study["trained"]:
+                found[name] = variant | {"folder": study["trained"][variant["method"]]}
+        return found
+
+    def trained(self, wildcards: Any) -> list[str]:
+        """Return the folders of other papers' trained editors that a run needs."""
+        folders = [own["folder"] for own in self._variants(wildcards).values() if "folder" in own]
+        return list(dict.fromkeys(folders))
+
+    def _methods(self, wildcards: Any) -> list[str]:
+        """Return the modules of other papers' methods that a run needs."""
+        return [METHODS[own["method"]] for own in self._variants(wildcards).values() if "method" in own]
+
+    def code(self, wildcards: Any) -> str:
+        """Return the digest of the programs that a run is made by."""
+        return code_digest("papers.t_patcher.edit_streams", *self._methods(wildcards))
+
+    def options(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
         """Return the options of a run on a study."""
         study, run, own = self._study(wildcards), self._config["run"], self._config["runs"][wildcards.run]
-        variants = {name: self._variant(study, name) for name in own["variants"]}
+        variants = self._variants(wildcards)
+        folders = dict(zip(self.trained(wildcards), map(str, input.trained), strict=True))
+        for variant in variants.values():
+            variant |= {"folder": folders[variant["folder"]]} if "folder" in variant else {}
         options = f"--kind {study['kind']} --format {study['format']}"
         sizes = study["sizes"] | ({"edit": own["edits"]} if "edits" in own else {})
         options += f" --sizes '{json.dumps(sizes)}' --variants '{json.dumps(variants)}'"
         options += f" --folds {own['folds']} --every {own['every']} --shown {own['shown']}"
+        options += f" --streams {own['streams']}" if "streams" in own else ""
+        if methods := self._methods(wildcards):
+            options += f" --methods {' '.join(dict.fromkeys(methods))}"
         return f"{options} --seed {run['seed']} --dtype {run['dtype']} --device {run['device']}"
-
-    def _variant(self, study: Mapping[str, Any], name: str) -> dict[str, Any]:
-        variant = self._config["variants"][name]
-        return {**study["tuning" if variant.get("editor") == "ft" else "patches"], **variant}
 
     def _pairs(self, item: str) -> list[tuple[str, str]]:
         """Return studies and runs that an item is made from."""

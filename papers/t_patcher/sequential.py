@@ -14,7 +14,8 @@ def stream_row(problem: Problem, stream: Stream, kept: Mapping[str, float], labe
 
     TrainR and TestR are ratios to the unpatched model's accuracy and may exceed 1, as is `near_retain_rate`, for like
     questions about other subjects; GR weighs each wording alike, and `generalization_per_edit` each edit. A stream
-    without mistakes has no SR, GR and ER.
+    without mistakes has no SR, GR and ER. Of patches, `active_rate` and `apart_rate` are the shares of wordings that
+    `Edit` counts, and `alignment` the mean over edits.
 
     Args:
         kept: accuracies of the stream's current model: `train`, `test`, `near` where known, `edited` after an edit.
@@ -23,6 +24,7 @@ def stream_row(problem: Problem, stream: Stream, kept: Mapping[str, float], labe
     edits, before = stream.edits, problem.accuracy_before
     rephrases = sum(edit.rephrases for edit in edits)
     asked = [edit for edit in edits if edit.rephrases]
+    patched = len(stream.patches) > 0
     return {
         **label,
         "examples": len(stream.order),
@@ -33,6 +35,9 @@ def stream_row(problem: Problem, stream: Stream, kept: Mapping[str, float], labe
         "success_rate": _share(sum(edit.right for edit in edits), len(edits)),
         "generalization_rate": _share(sum(edit.rephrases_right for edit in edits), rephrases),
         "generalization_per_edit": _share(sum(edit.rephrases_right / edit.rephrases for edit in asked), len(asked)),
+        "active_rate": _share(sum(edit.active for edit in edits), rephrases) if patched else None,
+        "apart_rate": _share(sum(edit.apart for edit in edits), rephrases) if patched else None,
+        "alignment": _share(sum(edit.alignment for edit in edits), len(edits)) if patched else None,
         "edit_retain_rate": kept.get("edited"),
         **{f"{name}_retain_rate": _ratio(kept.get(name), before.get(name)) for name in ("train", "test", "near")},
         **{f"{name}_before": before.get(name) for name in ("train", "test", "near")},

@@ -9,13 +9,14 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from papers.t_patcher.inner_layer import InnerLayer
-from papers.t_patcher.memory import Keeper, RememberedInputs, RememberedPredictions
+from papers.t_patcher.memory import Inputs, Keeper, RememberedInputs, RememberedPredictions
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.problem import Problem
 from papers.t_patcher.settings import PatchSettings
@@ -36,6 +37,9 @@ class Edit:
         rephrases, rephrases_right: wordings of it, and those answered right (GR).
         patches: neurons added.
         steps: updates of their training.
+        active: wordings at which all of the mistake's own patches are active.
+        apart: wordings that lie, along the mistake's own inputs, beyond everything that is remembered.
+        alignment: mean cosine of the patches' keys with the inputs that they began as.
     """
 
     example: int
@@ -44,6 +48,9 @@ class Edit:
     rephrases_right: int
     patches: int
     steps: int
+    active: int = 0
+    apart: int = 0
+    alignment: float = 0.0
 
 
 @dataclass
@@ -82,6 +89,9 @@ class Editing:
         none = Patches.none(problem.memory.shape[1], problem.memory.device)
         self.streams = [Stream(list(order), none) for order in orders]
         self.rounds = 0
+        self._remembered = Inputs(problem.memory), Inputs(problem.validation)
+        counts = torch.bincount(problem.edit.row, minlength=problem.edit.n_rows)
+        self._queries = problem.edit.query.split(counts.tolist())
         self._before = None
         if settings.memory_loss == "kl" and isinstance(problem.layer, InnerLayer):
             raise ConfigError("memory_loss kl is for patches in the last layer")
@@ -144,21 +154,28 @@ class Editing:
         if settings.memory_loss == "kl":
             sums = torch.stack([self.current(stream, self._kept) for stream in streams])
             return RememberedPredictions(problem.layer, self._kept.query, self._before, sums)
-        past = tuple(problem.edit.of_rows(examples).query for examples in mended)
-        return RememberedInputs(problem.memory, problem.validation, past, settings.remembered_loss(), settings.repeat)
+        none = problem.memory[:0]
+        past = tuple(torch.cat([none, *(self._queries[example] for example in examples)]) for examples in mended)
+        return RememberedInputs(*self._remembered, past, settings.remembered_loss(), settings.repeat)
 
     @torch.no_grad()
     def _commit(self, stream: Stream, mistake: Mistake, fitted: Fitted) -> Edit:
         stream.patches = stream.patches.added([fitted.patches])
         example = mistake.example_id
         rows = self.problem.rephrases_of[example]
-        rephrased = 0
+        rephrased = active = apart = 0
+        own_key, own_query = fitted.patches.key, mistake.query[list(mistake.wrong)]
         if rows:
             states = self.problem.rephrased.of_rows(rows)
             rephrased = int(self.problem.layer.right(states, self.current(stream, states)).sum())
+            # Wordings have the mistake's answer, and so a position for each of its wrong tokens.
+            asked = states.query.unflatten(0, (len(rows), -1))[:, list(mistake.wrong)]
+            active = int(((asked * own_key).sum(-1) + fitted.patches.bias > 0).all(-1).sum())
+            apart = int(((asked * own_query).sum(-1) > (self.problem.memory @ own_query.T).amax(0)).all(-1).sum())
         own = self.problem.edit.of_rows([example])
         right = bool(self.problem.layer.right(own, self.current(stream, own)))
-        edit = Edit(example, right, len(rows), rephrased, len(fitted.patches), fitted.steps)
+        counts = (len(rows), rephrased, len(fitted.patches), fitted.steps, active, apart)
+        edit = Edit(example, right, *counts, float(torch.cosine_similarity(own_key, own_query).mean()))
         stream.edits.append(edit)
         return edit
 
@@ -172,8 +189,9 @@ class Editing:
 
     # Rounds on disk.
 
+    @cached_property
     def _digest(self) -> str:
-        """Return what an experiment's rounds depend on: model, examples, order, settings, seed."""
+        """What an experiment's rounds depend on: model, examples, order, settings, seed."""
         problem = self.problem
         told = {"orders": [stream.order for stream in self.streams], "seed": self.seed, **asdict(self.settings)}
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
@@ -187,14 +205,14 @@ class Editing:
         numbers = list(fitted)
         joined = fitted[numbers[0]].patches.added([fitted[number].patches for number in numbers[1:]])
         info = {
-            "experiment": self._digest(),
+            "experiment": self._digest,
             "edits": json.dumps({str(number): asdict(edit) for number, edit in made.items()}),
             "positions": json.dumps([stream.position for stream in self.streams]),
         }
         joined.save(self.folder / f"round_{self.rounds:05d}.safetensors", **info)
 
     def _resume(self, folder: Path) -> None:
-        experiment = self._digest()
+        experiment = self._digest
         for path in sorted(folder.glob("round_*.safetensors")):
             patches, info = Patches.load(path)
             if info.get("experiment") != experiment:

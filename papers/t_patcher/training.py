@@ -94,6 +94,7 @@ class Lines:
             self.label[line, :length], self.asked[line, :length] = mistake.label, True
             self.place[line, 0, :patches] = torch.tensor(mistake.wrong, device=first.device)
             self.present[line, :patches] = True
+        self.complete = all(len(mistake.wrong) == self.most for mistake in mistakes)
 
     def parameters(self, starts: Sequence[Tensor]) -> Float[Tensor, "line parameter"]:
         """Return the lines' parameters as rows, zeros where a line has fewer neurons than the longest."""
@@ -113,10 +114,11 @@ class Lines:
         """Return the neurons and the patched model's predictions at all positions of the answers."""
         key, bias, value = self.split(parameters)
         response = torch.baddbmm(bias[:, None], self.query, key.mT)
-        written = torch.bmm(layer.activation(response) * self.present[:, None], value)
+        active = layer.activation(response)
+        written = torch.bmm(active if self.complete else active * self.present[:, None], value)
         own = response.gather(1, self.place)[:, 0]
         rows = [mistake.row for mistake in self.mistakes]
-        return Neurons(key, bias, value, own, self.present), layer.answers(self.summed + written, rows)
+        return Neurons(key, bias, value, own, self.present, self.complete), layer.answers(self.summed + written, rows)
 
     def right(self, logits: Float[Tensor, "line pos out"], binary: bool) -> Bool[Tensor, " line"]:
         """Return whether each line's whole answer is what is most probable."""
@@ -173,7 +175,7 @@ class Descent:
 
     def step(self, loss: Float[Tensor, " line"]) -> Float[Tensor, " line"]:
         """Make one update and return the gradients' norms before clipping."""
-        (gradient,) = torch.autograd.grad(loss.sum(), self.parameters)
+        (gradient,) = torch.autograd.grad(loss, self.parameters, torch.ones_like(loss))
         norm = gradient.norm(dim=1, keepdim=True)
         self.steps += 1
         with torch.no_grad():
@@ -181,8 +183,8 @@ class Descent:
             clipped.add_(self.parameters, alpha=self.settings.weight_decay)
             self.mean.lerp_(clipped, 1 - BETAS[0])
             self.square.mul_(BETAS[1]).addcmul_(clipped, clipped, value=1 - BETAS[1])
-            root = (self.square / (1 - BETAS[1] ** self.steps)).sqrt_().add_(EPSILON)
-            self.parameters.sub_(self.rate / (1 - BETAS[0] ** self.steps) * (self.mean / root))
+            root = self.square.sqrt().mul_((1 - BETAS[1] ** self.steps) ** -0.5).add_(EPSILON)
+            self.parameters.addcmul_(self.mean / root, self.rate, value=-1 / (1 - BETAS[0] ** self.steps))
         return norm[:, 0]
 
     def select(self, lines: Sequence[int], width: int) -> None:

@@ -6,9 +6,10 @@ from papers.t_patcher.items.results import METRICS, look_of
 from shared.drawing import legend_below
 from shared.intervals import mean_interval
 from shared.item_command import Drawing, Request, figure_main
+from shared.methods import title_of
 from shared.plots import PAGE_INCHES, new_figure
 
-EDITORS = ("ft_last", "ft_all", "ft_last_kl", "ft_all_kl", "t_patcher")
+EDITORS = ("ft_last", "ft_all", "ft_last_kl", "ft_all_kl", "mend", "ke", "serac", "t_patcher")
 
 
 def curves(request: Request) -> pd.DataFrame:
@@ -38,14 +39,14 @@ def make(request: Request) -> Drawing:
     figure, axes = new_figure(len(models), len(METRICS), width=PAGE_INCHES, height=0.5 + 1.5 * len(models))
     for row, model in zip(axes, models, strict=True):
         for panel, (metric, title) in zip(row, METRICS.items(), strict=True):
-            for editor in EDITORS:
+            for editor in [name for name in EDITORS if name in set(frame["editor"])]:
                 line = frame[(frame["model"] == model) & (frame["editor"] == editor) & (frame["metric"] == metric)]
                 look = look_of(editor)
                 style = {"color": look.color, "marker": look.marker, "linestyle": look.line, "markersize": 3}
-                panel.plot(line["edits"], line["value"], label=look.title, **style)
+                panel.plot(line["edits"], line["value"], label=title_of(look.title), **style)
             panel.set(title=title, ylim=(-0.04, 1.1), xlabel="edits")
         row[0].set_ylabel(model)
-    legend_below(figure, axes[0, 0], len(EDITORS))
+    legend_below(figure, axes[0, 0], 5)
     return Drawing(figure, frame)
 
 

@@ -1,6 +1,6 @@
 """What the items share: streams as table cells, and how editors and metrics are written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -19,12 +19,15 @@ METRICS = {
 }
 NEAR = {"near_retain_rate": "NearR"}
 COLUMNS = [Column(metric, title, 3) for metric, title in (METRICS | NEAR).items()]
+# Why other wordings are answered or not: columns of the ablations.
+REACH = {"active_rate": "active", "apart_rate": "apart", "alignment": "cos"}
 # Editors by their names in the config; the paper's own words where it has some.
 LOOKS = {
     "t_patcher": Look("T-Patcher", "#D55E00", "p"),
     "no_memory": Look("w/o l_m", "#CC79A7", "v", "--"),
     "kl_memory": Look("KL", "#56B4E9", "^", "--"),
     "first_only": Look("w/o l_m2", "#009E73", "D", "--"),
+    **{name: Look(name, METHODS[name].color, METHODS[name].marker) for name in ("mend", "ke", "serac")},
     "ft_last": Look("FT(last)", METHODS["ft"].color, "s"),
     "ft_all": Look("FT(all)", "#0072B2", "o"),
     "ft_last_kl": Look("FT(last)+KL", METHODS["ft_l"].color, "s", ":"),
@@ -41,14 +44,14 @@ def look_of(editor: str) -> Look:
     return LOOKS.get(editor, Look(editor.replace("_", " "), "#999999", "x"))
 
 
-def cells_of(request: Request, editors: Sequence[str]) -> list[Cell]:
-    """Return the metrics of some editors, as means over streams with their intervals."""
+def cells_of(request: Request, editors: Sequence[str], more: Mapping[str, str] | None = None) -> list[Cell]:
+    """Return the metrics of some editors, and further columns, as means over streams with their intervals."""
     cells = []
     for model, path in request.files():
         frame, dataset = pd.read_csv(path), request.settings["datasets"][model]
         for editor in editors:
             own = frame[frame["editor"] == editor]
-            for metric in METRICS | NEAR:
+            for metric in METRICS | NEAR | dict(more or {}):
                 values = own[metric].dropna().to_numpy(float)
                 if len(values):
                     found = mean_interval(values)

@@ -2,24 +2,26 @@
 
 import pandas as pd
 
-from papers.t_patcher.items.results import COLUMNS, against, cells_of, notes_of
+from papers.t_patcher.items.results import COLUMNS, REACH, against, cells_of, notes_of
 from shared.item_command import Request, Table, table_main
-from shared.layouts import Layout
+from shared.layouts import Column, Layout
 from shared.tables import compare
 
 
 def make(request: Request) -> Table:
     """Return the full method's row and one per ablation; the paper's numbers of these are not known to us."""
     editors = dict.fromkeys(name for _, path in request.files() for name in pd.read_csv(path)["editor"])
-    cells = cells_of(request, list(editors))
+    cells = cells_of(request, list(editors), REACH)
     frame = compare("table_ablations", cells, request.reported("table_ablations"), against(request, "t_patcher"))
     notes = notes_of(
         request,
         "t_patcher",
         "layer: the patched block of the decoder, from 0, instead of the last. memory: remembered examples. patches: "
-        "most patches of one mistake.",
+        "most patches of one mistake. active: other wordings at which all patches of their mistake are active; apart: "
+        "those that lie, along the mistake's own inputs, beyond everything remembered; cos: of keys with those inputs.",
     )
-    return Table(frame, Layout("Ablations: place, memory, patches per mistake", COLUMNS, "Patches", notes=notes))
+    columns = [*COLUMNS, *(Column(metric, title, 2) for metric, title in REACH.items())]
+    return Table(frame, Layout("Ablations: place, memory, patches per mistake", columns, "Patches", notes=notes))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from papers.t_patcher.memory import RememberedInputs
+from papers.t_patcher.memory import Inputs, RememberedInputs
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.training import Mistake, pack
 from shared.hooks import capture
@@ -57,7 +57,7 @@ class Golden:
         memory, held_out = remembered(0, 40), remembered(40, 60)
         none = memory[:0]
         loss = self.settings.remembered_loss()
-        self.keeper = RememberedInputs(memory, held_out, (none,), loss, self.settings.repeat)
+        self.keeper = RememberedInputs(Inputs(memory), Inputs(held_out), (none,), loss, self.settings.repeat)
 
     def parameters(self, name: str) -> Tensor:
         """Return their parameters, such as those `after1`, as one of our rows."""

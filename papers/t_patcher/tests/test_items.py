@@ -2,13 +2,14 @@
 
 import itertools
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import yaml
 
 from papers.t_patcher.items import figure_4, figure_5, table_1, table_2, table_3, table_ablations
-from papers.t_patcher.items.results import METRICS
+from papers.t_patcher.items.results import METRICS, REACH
 from papers.t_patcher.plan import FILES, RUNS, Plan
 from shared.provenance import REPOSITORY
 from shared.settings import check_settings
@@ -24,6 +25,7 @@ def streams(editors):
     for place, (editor, fold, edits) in enumerate(itertools.product(editors, (0, 1), (2, 4))):
         numbers = {metric: min(1.0, 0.5 + 0.01 * place) for metric in METRICS}
         counts = {"mistakes": 5, "edits": edits, "patches": edits, "seconds": 2.0, "near_retain_rate": 0.9}
+        counts |= dict.fromkeys(REACH, 0.4)
         rows.append({"editor": editor, "fold": fold, **counts, **numbers})
     return pd.DataFrame(rows)
 
@@ -44,12 +46,13 @@ def last(frame):
 
 
 def test_table_1_holds_every_editor_and_says_what_was_not_run(request_of):
-    request = request_of(last(streams(["t_patcher"])), last(streams(["ft_last", "ft_all"])))
+    request = request_of(last(streams(["t_patcher"])), last(streams(["ft_last", "ft_all", "mend"])))
     table = table_1.make(request).frame
     own = table[(table["model"] == "ours") & (table["metric"] == "success_rate")].set_index("method")
     assert own.loc["T-Patcher", "n"] == 2
     assert own.loc["T-Patcher", "low"] <= own.loc["T-Patcher", "value"] <= own.loc["T-Patcher", "high"]
-    assert own.loc["mend", "status"] == "NOT_RUN"
+    assert own.loc["mend", "value"] > 0
+    assert own.loc["serac", "status"] == "NOT_RUN"
     assert (table[table["model"] == "bert-base-uncased"]["status"] == "NOT_RUN").all()
 
 
@@ -94,9 +97,27 @@ def test_the_settings_are_valid_and_every_item_has_files():
     class Wildcards:
         study, run = "questions", "ablations"
 
-    options = plan.options(Wildcards)
+    options = plan.options(Wildcards, SimpleNamespace(trained=plan.trained(Wildcards)))
     sizes = json.loads(options.split("--sizes '")[1].split("'")[0])
     assert sizes["edit"] == own["runs"]["ablations"]["edits"]
     variants = json.loads(options.split("--variants '")[1].split("'")[0])
     assert variants["layer_0"]["layer"] == 0
     assert variants["layer_0"]["memory_weight"] == own["studies"]["questions"]["patches"]["memory_weight"]
+
+
+def test_other_papers_editors_join_where_they_are_trained():
+    own = config()
+    own["runs"]["baselines"]["variants"] = ["ft_last", "mend", "serac"]
+    plan = Plan(own)
+    for study, methods in (("questions", ["mend", "serac"]), ("claims", ["mend"])):
+        place = SimpleNamespace(study=study, run="baselines")
+        folders = plan.trained(place)
+        assert folders == [own["studies"][study]["trained"][method] for method in methods]
+        options = plan.options(place, SimpleNamespace(trained=["a", "b"][: len(folders)]))
+        variants = json.loads(options.split("--variants '")[1].split("'")[0])
+        assert [variants[name].get("folder") for name in ["ft_last", *methods]] == [None, "a", "b"][: 1 + len(methods)]
+        assert ("papers.serac.method" in options) == (study == "questions")
+        assert "--streams 4" in options
+    folds = SimpleNamespace(study="questions", run="folds")
+    assert plan.trained(folds) == []
+    assert "--methods" not in plan.options(folds, SimpleNamespace(trained=[]))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from papers.t_patcher.losses import MemoryLoss, Penalty
-from papers.t_patcher.memory import Neurons, RememberedInputs
+from papers.t_patcher.memory import Inputs, Neurons, RememberedInputs
 
 D_MODEL, REPEAT = 6, 4
 
@@ -15,7 +15,7 @@ def neurons_of(generator, patches):
     bias, own = torch.randn(2, 2, patches, generator=generator)
     present = torch.ones(2, patches, dtype=torch.bool)
     present[1, 1:] = False
-    return Neurons(key.requires_grad_(), bias.requires_grad_(), value, own.requires_grad_(), present)
+    return Neurons(key.requires_grad_(), bias.requires_grad_(), value, own.requires_grad_(), present, patches == 1)
 
 
 @pytest.mark.parametrize("patches", [1, 3])
@@ -23,7 +23,7 @@ def neurons_of(generator, patches):
 @pytest.mark.parametrize("past", [(0, 0), (2, 5)])
 def test_gradients_are_those_of_the_traced_loss(patches, second, past):
     generator = torch.Generator().manual_seed(patches)
-    base = torch.randn(30, D_MODEL, generator=generator)
+    base = Inputs(torch.randn(30, D_MODEL, generator=generator))
     mended = tuple(torch.randn(count, D_MODEL, generator=generator) for count in past)
     loss = MemoryLoss(Penalty(top=10), second, (1.0, -2.0))
     keeper = RememberedInputs(base, base, mended, loss, REPEAT)
@@ -32,7 +32,8 @@ def test_gradients_are_those_of_the_traced_loss(patches, second, past):
     inputs = (neurons.key, neurons.bias, neurons.own)
     found = keeper.loss(neurons, validation=False)
     gradients = torch.autograd.grad((found * weights).sum(), inputs)
-    traced = loss(keeper.responses(base, neurons.key, neurons.bias), neurons.own, keeper._exists(base, neurons), REPEAT)
+    responses = keeper.responses(base, neurons.key) + neurons.bias[:, None]
+    traced = loss(responses, neurons.own, keeper.exists(base, neurons), REPEAT)
     torch.testing.assert_close(found, traced)
     expected = torch.autograd.grad((traced * weights).sum(), inputs)
     for ours, theirs in zip(gradients, expected, strict=True):

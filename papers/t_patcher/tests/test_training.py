@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from papers.t_patcher.losses import MemoryLoss, Penalty, answer_loss, divergence, verdict_loss
-from papers.t_patcher.memory import RememberedInputs
+from papers.t_patcher.memory import Inputs, RememberedInputs
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.stream import Editing
@@ -26,9 +26,8 @@ def mistakes_of(problem, settings=QUICK):
 
 def keeper_of(problem, lines, settings=QUICK):
     none = problem.memory[:0]
-    return RememberedInputs(
-        problem.memory, problem.validation, (none,) * lines, settings.remembered_loss(), settings.repeat
-    )
+    parts = Inputs(problem.memory), Inputs(problem.validation)
+    return RememberedInputs(*parts, (none,) * lines, settings.remembered_loss(), settings.repeat)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bart", "t5", "bert_one_logit"])
