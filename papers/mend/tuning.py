@@ -59,12 +59,14 @@ class FineTuning(WeightMethod):
     Args:
         lm: the base model.
         modules: names of the tuned matrices.
-        pool: training examples, whose statements FT + KL draws from.
+        pool: training examples, whose statements FT + KL draws from; FT needs none.
         settings: fields of `FineTuningSettings`.
     """
 
-    def __init__(self, lm: LM, modules: Sequence[str], pool: Pool, **settings):
+    def __init__(self, lm: LM, modules: Sequence[str], pool: Pool | None, **settings):
         self.modules, self.pool, self.settings = tuple(modules), pool, FineTuningSettings(**settings)
+        if self.settings.locality and pool is None:
+            raise ConfigError("fine-tuning with locality needs a pool of statements that shall stay")
 
     def prepare(self, lm: LM, edits: Edits) -> dict[str, Dense]:
         """Return the changes of all edits."""

@@ -156,3 +156,10 @@ def test_an_edits_pairs_are_tuned_together():
     with torch.no_grad():
         logits = method.answers(pool.lm, method.prepare(pool.lm, edits), Rows(edits.batch, edits.group))
     assert answered(logits, edits.batch).all()
+
+
+def test_tuning_with_locality_needs_statements_and_without_none():
+    lm = pool_of("t5").lm
+    with pytest.raises(ConfigError, match="needs a pool"):
+        FineTuning(lm, modules_of(lm), None, locality=True)
+    FineTuning(lm, modules_of(lm), None)
