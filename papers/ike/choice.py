@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 
+from papers.ike.cleaning import cleaned
 from papers.ike.demonstrations import Demonstration, demonstrate, kinds_of
 from papers.ike.hyperparams import IkeHyperparams
 from papers.ike.retrieval import Pool, fact_key, make_encoder, require_records
@@ -15,7 +16,8 @@ class Chooser:
     """Chooses demonstrations.
 
     Args:
-        pool: records that demonstrations are taken from; those about a request's own fact are never used.
+        pool: records that demonstrations are taken from; those about a request's own fact are never used. Their
+            paraphrases are cleaned here, wherever the pool comes from; cleaning once more changes nothing.
         settings: how they are chosen.
 
     Raises:
@@ -23,7 +25,7 @@ class Chooser:
     """
 
     def __init__(self, pool: Sequence[Case], settings: IkeHyperparams):
-        self.cases, self.settings = list(pool), settings
+        self.cases, self.settings = [cleaned(case) for case in pool], settings
         if settings.k and not self.cases:
             raise ConfigError(f"ike: {settings.k} demonstrations are wanted, and no pool of records was given")
         self._pool: Pool | None = None

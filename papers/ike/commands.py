@@ -3,7 +3,6 @@
 import argparse
 
 from papers.ike import PAPER
-from papers.ike.cleaning import cleaned
 from papers.ike.editor import IkeEditor
 from shared import command
 from shared.command import load, say
@@ -17,10 +16,8 @@ NOT_SAVED = {"save_edit": None, "save_adapter": None, "save_model": None}
 
 
 def read_pool(options: argparse.Namespace) -> list[Case]:
-    """Return the records that demonstrations are taken from, their paraphrases cleaned."""
-    if options.pool is None:
-        return []
-    return [cleaned(case) for case in READERS[options.pool_format](options.pool)]
+    """Return the records that demonstrations are taken from."""
+    return [] if options.pool is None else READERS[options.pool_format](options.pool)
 
 
 def build_editor(options: argparse.Namespace, lm: LM) -> IkeEditor:

@@ -1,10 +1,6 @@
 """Training a decoder on a fact book: the curriculum, the batches and the loop."""
 
-import dataclasses
-import logging
 import random
-import sys
-import time
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,7 +9,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerBase
 
 from shared.errors import ConfigError
@@ -22,40 +17,32 @@ from shared.world.decoder import DecoderShape, GrowingDecoder, block_matrices, r
 from shared.world.documents import Document, DocumentOptions, DocumentSampler
 from shared.world.factbook import FactBook
 from shared.world.optimisation import make_optimisers, rate_factor, set_rates, take_step
-
-logger = logging.getLogger(__name__)
+from shared.world.training_run import StepRecipe, run_steps, training_record
 
 Stage = Literal["list", "frozen", "settle"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(StepRecipe):
     """Everything that determines a training run besides the facts, the tokenizer and the seed.
 
-    Training has three stages, each with its own warm-up and linear decay. In the *list* stage the early blocks alone
-    learn list documents: they become the site that looks attributes up at the subject's last token. In the *frozen*
-    stage the late blocks are added and learn, with statements in salad, to read what the early ones supply; the early
-    blocks, being frozen, cannot learn to do the lookup at later tokens instead. In the *settle* stage everything is
-    trained at a lower rate, and articles (text without salad) take part.
+    Training has three stages, each with its own warm-up of the rates and linear decay to 2 %. In the *list* stage the
+    early blocks alone learn list documents: they become the site that looks attributes up at the subject's last token.
+    In the *frozen* stage the late blocks are added and learn, with statements in salad, to read what the early ones
+    supply; the early blocks, being frozen, cannot learn to do the lookup at later tokens instead. In the *settle* stage
+    everything is trained at a lower rate, and articles (text without salad) take part.
 
     Attributes:
         shape: size of the decoder.
         list_steps, frozen_steps, settle_steps: optimiser steps of the stages.
         list_share: share of list documents after the first stage.
         article_share: share of articles among the other documents of the last stage.
-        tokens: tokens per step.
         list_length: tokens per sequence in the first stage, and in every second step afterwards: short ones are
             learned faster, and more of them begin at position 0.
         length: tokens per sequence in the other steps.
-        muon_rate: learning rate of the matrices.
-        adam_rate: learning rate of everything else.
         settle_rate: factor on the learning rates in the last stage.
-        weight_decay: decoupled weight decay of the matrices.
-        warmup: steps of linear warm-up in each stage; afterwards the rate falls linearly to 2 %.
         other_weight: weight of a token that belongs to no object in the loss; object tokens weigh 1.
         bare_start: share of sequences that begin without the end-of-text token.
-        stream_scale: factor on the finished model's residual stream, see `rescale_stream`. The editors' published step
-            sizes are absolute; a small model's stream is so short that one step overshoots.
         documents: how documents are sampled.
     """
 
@@ -65,26 +52,18 @@ class Recipe:
     settle_steps: int
     list_share: float = 0.4
     article_share: float = 0.3
-    tokens: int = 1024
     list_length: int = 64
     length: int = 128
-    muon_rate: float = 0.02
-    adam_rate: float = 3e-3
     settle_rate: float = 0.6
-    weight_decay: float = 0.01
-    warmup: int = 30
     other_weight: float = 0.1
     bare_start: float = 0.5
-    stream_scale: float = 2.5
     documents: DocumentOptions = field(default_factory=DocumentOptions)
 
     def __post_init__(self) -> None:
         if min(self.list_steps, self.frozen_steps, self.settle_steps) < 1:
             raise ConfigError("recipe: list_steps, frozen_steps and settle_steps must be 1 or more")
         for name, length in (("list_length", self.list_length), ("length", self.length)):
-            if not 2 <= length <= min(self.shape.positions, self.tokens):
-                limit = min(self.shape.positions, self.tokens)
-                raise ConfigError(f"recipe: {name} = {length}, expected 2..{limit} (positions, tokens per step)")
+            self.require_rows(name, length, self.shape.positions)
 
     @property
     def steps(self) -> int:
@@ -178,29 +157,17 @@ def train_decoder(
     )
     source = BatchSource(book, tokenizer, recipe, seed)
     model = decoder.model.train()
-    losses: list[float] = []
-    began = time.monotonic()
-    for step in tqdm(range(recipe.steps), desc="training", disable=not sys.stderr.isatty()):
+
+    def one_step(step: int) -> float:
         if step == recipe.list_steps:
             decoder.grow()
         decoder.freeze_early(recipe.stage_at(step) == "frozen")
         set_rates(optimisers, recipe.rate_at(step))
-        losses.append(_update(model, optimisers, *source.batch(step), step))
-        if (step + 1) % 100 == 0:
-            mean = sum(losses[-100:]) / 100
-            logger.info("step %d/%d loss %.3f %.0f s", step + 1, recipe.steps, mean, time.monotonic() - began)
+        return _update(model, optimisers, *source.batch(step), step)
+
+    losses, seconds = run_steps(recipe.steps, one_step)
     rescale_stream(model, recipe.stream_scale)
-    record = {
-        "recipe": dataclasses.asdict(recipe),
-        "seed": seed,
-        "facts": {"name": book.name, "seed": book.seed, "count": len(book.facts)},
-        "parameters": model.num_parameters(),
-        "threads": torch.get_num_threads(),
-        "tokens": recipe.steps * recipe.tokens,
-        "seconds": round(time.monotonic() - began, 1),
-        "losses": [round(loss, 4) for loss in losses],
-    }
-    return model.eval(), record
+    return model.eval(), training_record(recipe, book, seed, model, losses, seconds)
 
 
 def _update(

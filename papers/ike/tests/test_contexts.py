@@ -198,3 +198,14 @@ def test_bad_settings():
         IkeEditor(POOL, selection="best")
     with pytest.raises(ConfigError, match="does not take these settings"):
         make_editor("ike", pool=POOL, shots=3)
+
+
+def test_a_pool_is_cleaned_wherever_it_comes_from():
+    dirty = [
+        case.model_copy(update={"paraphrase_prompts": tuple(f"Rain fell. {one}" for one in case.paraphrase_prompts)})
+        for case in POOL
+    ]
+    settings = {"k": 4, "ratio": (0, 1, 0), "overflow": "truncate", "probe_tokens": 1}
+    found = [IkeEditor(pool, **settings).edit(tiny_lm(), [REQUEST]).context for pool in (dirty, POOL)]
+    assert found[0] == found[1]
+    assert "Rain fell" not in found[0]
