@@ -11,6 +11,7 @@ EXAMPLES = """examples:
   python -m papers.serac add --memory edits.log --edits edits.jsonl
   python -m papers.serac list --memory edits.log
   python -m papers.serac remove --memory edits.log 0 3
+  python -m papers.serac compact --memory edits.log
   python -m papers.serac ask --memory edits.log --model results/models/world-qa \\
       --parts results/serac/studies/questions/parts "What does Gun Maigrur do for a living?"
 
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     remove = commands.add_parser("remove", help="remove edits from a memory")
     remove.add_argument("numbers", type=int, nargs="+", help="numbers of the edits, see `list`")
     commands.add_parser("list", help="show the edits of a memory")
+    commands.add_parser("compact", help="write a memory's file anew, without what was removed; all numbers stay")
     ask = commands.add_parser("ask", help="ask a model, with the memory and without it")
     ask.add_argument("questions", nargs="+", metavar="QUESTION")
     ask.add_argument("--parts", type=Path, required=True, help="folder that `python -m papers.serac.train` wrote")

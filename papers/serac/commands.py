@@ -1,6 +1,7 @@
 """What the paper's command line does: keep a memory of edits, and ask a model with it."""
 
 import argparse
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -44,14 +45,31 @@ def list(options: argparse.Namespace) -> None:  # noqa: A001 (the command's name
         say(f"{number:6d}  {edit.source}" + (f"  ->  {edit.target}" if edit.target else ""))
 
 
+def compact(options: argparse.Namespace) -> None:
+    """Write a memory's file anew with nothing but the edits that are held.
+
+    Raises:
+        ConfigError: the memory does not exist.
+    """
+    _require(options.memory)
+    before = options.memory.stat().st_size
+    EditMemory(options.memory).compact()
+    held = len(EditMemory(options.memory).edits())
+    say(f"{held} edits; {before} bytes before, {options.memory.stat().st_size} now")
+
+
+def _require(memory: Path) -> None:
+    if not memory.exists():
+        raise ConfigError(f"{memory} does not exist; `add` makes it")
+
+
 def ask(options: argparse.Namespace) -> None:
     """Ask questions with the memory and without it, and say which edit covers each.
 
     Raises:
         ConfigError: the memory does not exist.
     """
-    if not options.memory.exists():
-        raise ConfigError(f"{options.memory} does not exist; `add` makes it")
+    _require(options.memory)
     base = load_model(options.model, kind=options.kind, device=runtime.start(options.threads, options.device))
     scope = load_scope(options.parts / options.scope)
     scope.model.to(base.device)

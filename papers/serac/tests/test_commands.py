@@ -16,8 +16,13 @@ def test_a_memory_is_kept_from_the_command_line(tmp_path, capsys):
     capsys.readouterr()
     assert main(["list", *memory]) == 0
     assert capsys.readouterr().out.split() == ["0", "a?", "->", "one", "2", "c", "is", "d"]
+    assert main(["compact", *memory]) == 0
+    assert capsys.readouterr().out.startswith("2 edits; ")
+    assert b"remove" not in (tmp_path / "edits.log").read_bytes()
     assert main(["remove", *memory, "9"]) == 1
     assert "no edit 9" in capsys.readouterr().err
+    assert main(["compact", "--memory", str(tmp_path / "none.log")]) == 1
+    assert "`add` makes it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("family", "kind"), [("t5", "seq2seq"), ("bert_one_logit", "classifier")])
