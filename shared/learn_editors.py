@@ -52,26 +52,33 @@ def _json(text: str) -> Any:
     return json.loads(text) if text.lstrip()[:1] in ("{", "[") else read_json(text)
 
 
+def add_task(parser: argparse.ArgumentParser, kinds: Sequence[str]) -> None:
+    """Add what every program asks for that compares editors on a task: model, data, edited maps, variants, device.
+
+    Args:
+        kinds: families of models that the program knows; the first is the default.
+    """
+    parser.add_argument("--methods", nargs="+", required=True, help="modules that register methods")
+    parser.add_argument("--model", required=True, help="folder or hub id of the base model")
+    parser.add_argument("--kind", choices=kinds, default=kinds[0], help="family of the model")
+    parser.add_argument("--format", choices=list(FORMATS), required=True, help="what the files hold")
+    parser.add_argument("--files", type=Path, nargs="+", required=True, help="raw files of the task")
+    parser.add_argument("--held-out", type=int, default=0, help="first records of a single file kept for the test")
+    parser.add_argument("--validation", type=int, default=40, help="training records kept for early stopping")
+    parser.add_argument("--modules", type=_json, required=True, help="JSON list of names of the edited linear maps")
+    parser.add_argument("--variants", type=_json, required=True, help="JSON object or a file of one")
+    parser.add_argument("--max-tokens", type=int, default=128, help="longest input with its answer")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shared.learn_editors", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in (("train", "train all variants that are trained"), ("test", "edit and ask, with all variants")):
         command = commands.add_parser(name, help=what)
-        command.add_argument("--methods", nargs="+", required=True, help="modules that register methods")
-        command.add_argument("--model", required=True, help="folder or hub id of the base model")
-        command.add_argument("--kind", choices=KINDS, default="decoder", help="family of the model")
-        command.add_argument("--format", choices=list(FORMATS), required=True, help="what the files hold")
-        command.add_argument("--files", type=Path, nargs="+", required=True, help="raw files of the task")
-        command.add_argument("--held-out", type=int, default=0, help="first records of a single file kept for the test")
-        command.add_argument("--validation", type=int, default=40, help="training records kept for early stopping")
-        command.add_argument(
-            "--modules", type=_json, required=True, help="JSON list of names of the edited linear maps"
-        )
-        command.add_argument("--variants", type=_json, required=True, help="JSON object or a file of one")
-        command.add_argument("--max-tokens", type=int, default=128, help="longest input with its answer")
-        command.add_argument("--seed", type=int, default=0)
-        command.add_argument("--threads", type=int, default=1)
-        command.add_argument("--device", default="cpu")
+        add_task(command, KINDS)
     train_options, test = commands.choices["train"], commands.choices["test"]
     train_options.add_argument("--out", type=Path, required=True, help="folder for <variant>.safetensors and .json")
     train_options.add_argument(

@@ -42,6 +42,23 @@ def draw_line(axes: Axes, method: str, x, mean, low=None, high=None, **options) 
         axes.fill_between(x, low, high, color=options["color"], alpha=0.18, linewidth=0)
 
 
+def draw_over_sizes(axes: Axes, lines: pd.DataFrame, size: str) -> None:
+    """Draw each editor's line with its 95 % band over a logarithmic axis whose ticks are the sizes themselves.
+
+    Args:
+        lines: columns editor, `size`, value, low, high.
+        size: name of the column that goes to the right.
+    """
+    for method, line in lines.groupby("editor", sort=False):
+        line = line.sort_values(size)
+        draw_line(axes, method, line[size], line["value"], line["low"], line["high"])
+    sizes = sorted(lines[size].unique())
+    if sizes:
+        axes.set_xscale("log")
+        axes.set_xticks(sizes, [str(number) for number in sizes])
+        axes.minorticks_off()
+
+
 def save_figure(figure: Figure, data: pd.DataFrame, *, svg: str | Path, png: str | Path, csv: str | Path) -> None:
     """Write a figure as SVG and PNG, and the numbers behind it as CSV; no dates or versions enter the files."""
     with atomic_path(svg) as part:

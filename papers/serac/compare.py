@@ -10,7 +10,6 @@ training records: they stand in the memory and nothing is asked about them.
 """
 
 import argparse
-import json
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,11 +29,11 @@ from shared.edit_cases import import_methods
 from shared.edit_examples import ExampleSet
 from shared.edit_pools import Episode, Pool
 from shared.edit_success import Method, ask_episode
-from shared.edit_tasks import FORMATS, Task
+from shared.edit_tasks import Task
 from shared.errors import ConfigError, reported
 from shared.intervals import mean_interval
 from shared.lean import fused_gelu
-from shared.learn_editors import methods_of, write_summary
+from shared.learn_editors import add_task, methods_of, write_summary
 from shared.models import LM, load_model
 from shared.records import write_jsonl
 from shared.seeding import seed_for
@@ -125,24 +124,12 @@ def summarised(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m papers.serac.compare", description=__doc__.split("\n")[0])
-    parser.add_argument("--methods", nargs="*", default=[], help="modules that register the methods to compare with")
-    parser.add_argument("--model", required=True, help="folder or hub id of the base model")
-    parser.add_argument("--kind", choices=("seq2seq", "classifier"), required=True, help="family of the base model")
-    parser.add_argument("--format", choices=list(FORMATS), required=True, help="what the files hold")
-    parser.add_argument("--files", type=Path, nargs="+", required=True, help="raw files of the problem")
-    parser.add_argument("--held-out", type=int, default=0, help="first records of a single file kept for the test")
-    parser.add_argument("--validation", type=int, default=60, help="training records kept for validation")
-    parser.add_argument("--modules", type=json.loads, default=[], help="JSON list of the maps that others edit")
-    parser.add_argument("--variants", type=json.loads, required=True, help="JSON object; `at`: numbers of edits held")
+    add_task(parser, ("seq2seq", "classifier"))
     parser.add_argument("--editors", type=Path, required=True, help="folder of trained editors to compare with")
     parser.add_argument("--parts", type=Path, required=True, help="folder that papers.serac.train wrote")
     parser.add_argument("--edits", type=int, default=200, help="edits tested at each number held")
     parser.add_argument("--anchors", type=int, default=2, help="statements asked per tested edit")
     parser.add_argument("--shown", type=int, default=3, help="edits that are shown in words")
-    parser.add_argument("--max-tokens", type=int, default=128, help="longest input with its answer")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, required=True, help="summary to write; parts.csv and shown.jsonl beside it")
     return parser
 

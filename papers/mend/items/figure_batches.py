@@ -5,7 +5,7 @@ import pandas as pd
 from papers.mend.items.results import summary_of
 from shared.drawing import legend_below
 from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, draw_line, new_figure
+from shared.plots import PAGE_INCHES, draw_over_sizes, new_figure
 
 METHODS = ("ft", "enn", "mend")
 PANELS = {"edit_success": ("edit success", "percent"), "accuracy_drawdown": ("accuracy drawdown", "points")}
@@ -25,14 +25,9 @@ def make(request: Request) -> Drawing:
     """Draw one panel per metric and one line with its 95 % band per method."""
     frame = frame_of(request)
     figure, axes = new_figure(1, len(PANELS), width=PAGE_INCHES, height=2.4)
-    sizes = sorted(frame["pairs"].unique())
     for panel, (metric, (title, unit)) in zip(axes.flat, PANELS.items(), strict=True):
-        for method, line in frame[frame["metric"] == metric].groupby("editor", sort=False):
-            line = line.sort_values("pairs")
-            draw_line(panel, method, line["pairs"], line["value"], line["low"], line["high"])
-        panel.set(title=title, ylabel=unit, xscale="log", xlabel="pairs in one edit")
-        panel.set_xticks(sizes, [str(size) for size in sizes])
-        panel.minorticks_off()
+        draw_over_sizes(panel, frame[frame["metric"] == metric], "pairs")
+        panel.set(title=title, ylabel=unit, xlabel="pairs in one edit")
     legend_below(figure, axes[0, 0], len(METHODS))
     return Drawing(figure, frame)
 

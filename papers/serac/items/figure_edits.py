@@ -5,7 +5,7 @@ import pandas as pd
 from papers.serac.items.results import METRICS, PROBLEMS, summary_of
 from shared.drawing import legend_below
 from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, draw_line, new_figure
+from shared.plots import PAGE_INCHES, draw_over_sizes, new_figure
 
 METHODS = ("enn", "mend", "serac")
 DRAWN = ("qa", "qa_hard")
@@ -27,18 +27,11 @@ def make(request: Request) -> Drawing:
     """Draw one row of panels per metric, one panel per problem and one line with its 95 % band per method."""
     frame = frame_of(request)
     figure, axes = new_figure(len(METRICS), len(DRAWN), width=PAGE_INCHES, height=4.2)
-    sizes = sorted(frame["edits"].unique())
     for row, (metric, short) in zip(axes, METRICS.items(), strict=True):
         for panel, problem in zip(row, DRAWN, strict=True):
             own = frame[(frame["metric"] == metric) & (frame["problem"] == problem)]
-            for method, line in own.groupby("editor", sort=False):
-                line = line.sort_values("edits")
-                draw_line(panel, method, line["edits"], line["value"], line["low"], line["high"])
+            draw_over_sizes(panel, own, "edits")
             panel.set(title=f"{PROBLEMS[problem]}: {short}", ylabel="percent", xlabel="edits held at once")
-            if sizes:
-                panel.set_xscale("log")
-                panel.set_xticks(sizes, [str(size) for size in sizes])
-                panel.minorticks_off()
     legend_below(figure, axes[0, 0], len(METHODS))
     return Drawing(figure, frame)
 

@@ -170,7 +170,20 @@ def test_both_programs_run_from_raw_files_to_summaries(tmp_path):
     assert {len(part["history"]) for part in made.values()} == {2}
     variants = {"none": {"editor": "none", "at": [4]}, "serac": {"editor": "serac", "at": [1, 4]}}
     out = tmp_path / "out/summary.csv"
-    given = ["--edits", "8", "--anchors", "2", "--editors", str(tmp_path), "--parts", str(tmp_path / "parts")]
+    given = [
+        "--methods",
+        "papers.serac.method",
+        "--modules",
+        "[]",
+        "--edits",
+        "8",
+        "--anchors",
+        "2",
+        "--editors",
+        str(tmp_path),
+        "--parts",
+        str(tmp_path / "parts"),
+    ]
     compare.main([*common, *given, "--variants", json.dumps(variants), "--out", str(out)])
     summary = pd.read_csv(out)
     assert set(zip(summary["editor"], summary["edits"], strict=True)) == {("none", 4), ("serac", 1), ("serac", 4)}
