@@ -136,6 +136,16 @@ module serac:
 use rule * from serac as serac_*
 
 
+module survey:
+    snakefile:
+        "papers/survey/Snakefile"
+    config:
+        paper_config("survey")
+
+
+use rule * from survey as survey_*
+
+
 include: "workflow/compare.smk"
 
 

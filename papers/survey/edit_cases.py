@@ -22,7 +22,7 @@ import torch
 from papers.survey.contract import batch_protocol
 from papers.survey.costs import measured, time_single
 from papers.survey.listening import Listener, all_probes, few_probes
-from papers.survey.methods import make_method
+from papers.survey.methods import CONTROL, CONTROLLED, Remembering, make_method
 from papers.survey.protocols import batch, sequence, single, text_entropy
 from papers.survey.records import cases_of, read_survey
 from shared import runtime
@@ -103,7 +103,7 @@ def run_method(job: Job, listener: Listener, name: str, editor: Editor, cases: l
     """Run one method in one form."""
     lm, form = listener.lm, listener.form
     if job.protocol == "single":
-        if name != "none":
+        if name not in ("none", CONTROL):
             seconds, peak = time_single(lm, editor, [case.request for case in cases[: job.timed]])
             found.cost(form, name, "single", seconds, peak)
         found.rows += single(listener, name, editor, cases, all_probes, job.block)
@@ -135,14 +135,17 @@ def run_form(
         texts = [text_entropy(lm, case, job.text_length) for case in cases[:: job.text_every]]
         line = {"form": form, "editor": "none", "edits": 0, "norm_growth": 0.0, "update_norm": 0.0}
         yield Findings(sequences=[line | {"entropy": sum(texts) / len(texts)}])
-    for name, given in methods.items():
+    controlled = None
+    for name, given in sorted(methods.items(), key=lambda item: item[0] == CONTROL):  # the control comes last
         settings = settings_in(form, given)
         if settings is None:
             log.warning("%s has no trained file for %s: not run", name, form)
             continue
         found = Findings()
         log.info("%s on %d cases of %s", name, len(cases), form)
-        editor = make_method(lm, name, settings, moments=moments, pool=pool)
+        editor = make_method(lm, name, settings, moments=moments, pool=pool, controlled=controlled)
+        if name == CONTROLLED and CONTROL in methods and job.protocol == "single":
+            editor = controlled = Remembering(editor)
         run_method(job, listener, name, editor, cases, found)
         yield found
 

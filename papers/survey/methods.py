@@ -10,17 +10,46 @@ from typing import Any
 
 from papers.survey.random_direction import RandomDirection
 from shared.catalogue import find_method
+from shared.deltas import Edit
 from shared.editors import Editor, make_editor, takes_of
 from shared.models import LM
-from shared.requests import Case
+from shared.requests import Case, EditRequest
 
 CONTROL, CONTROLLED = "random", "rome"
 # Methods whose edit holds all facts at once and stands in the place of the one before.
 MEMORIES = ("serac",)
 
 
+class Remembering:
+    """Another editor, whose independent edits are remembered: its control need not search for them again.
+
+    Only edits of the model as `edit_each` was first given it are remembered; nothing of a sequence is.
+    """
+
+    def __init__(self, editor: Editor):
+        self.name, self._editor = editor.name, editor
+        self._made: dict[EditRequest, Edit] = {}
+
+    def edit(self, lm: LM, requests: Sequence[EditRequest]) -> Edit:
+        """Return one edit that makes all `requests` hold together, made anew."""
+        return self._editor.edit(lm, requests)
+
+    def edit_each(self, lm: LM, requests: Sequence[EditRequest]) -> list[Edit]:
+        """Return one independent edit per request."""
+        missing = [request for request in requests if request not in self._made]
+        if missing:
+            self._made |= dict(zip(missing, self._editor.edit_each(lm, missing), strict=True))
+        return [self._made[request] for request in requests]
+
+
 def make_method(
-    lm: LM, name: str, settings: Mapping[str, Any], *, moments: str | Path | None, pool: Sequence[Case]
+    lm: LM,
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    moments: str | Path | None,
+    pool: Sequence[Case],
+    controlled: Editor | None = None,
 ) -> Editor:
     """Return a method for a model.
 
@@ -29,12 +58,13 @@ def make_method(
         settings: on top of those that the method's own room holds for the model.
         moments: second moments of the model's keys.
         pool: what a method may take examples from.
+        controlled: the editor that `random` is the control of; made anew if absent.
 
     Raises:
         ConfigError: the method or a setting is unknown.
     """
     if name == CONTROL:
-        return RandomDirection(make_method(lm, CONTROLLED, settings, moments=moments, pool=pool))
+        return RandomDirection(controlled or make_method(lm, CONTROLLED, settings, moments=moments, pool=pool))
     if name == "none":
         return make_editor(name)
     entry = find_method(name)
