@@ -1,39 +1,41 @@
-"""Memory of an edit beyond the loaded model, and what training takes beyond it."""
+"""Memory of an edit beyond the loaded model, and of the job that trains a method."""
 
 import numpy as np
 import pandas as pd
 
 from papers.survey.items.panels import editors_in
 from papers.survey.items.results import SINGLE, costs_of
-from shared.drawing import legend_below
 from shared.item_command import Drawing, Request, figure_main
 from shared.plots import PAGE_INCHES, look_of, new_figure
 
+PARTS = {
+    "peak_mib": ("an edit, beyond the loaded model", "#6BAED6"),
+    "training_peak_mib": ("training, the whole process", "#E6550D"),
+}
+
 
 def frame_of(request: Request) -> pd.DataFrame:
-    """Return model, editor, peak of an edit, and the excess of training over it, in MiB (largest over both forms)."""
+    """Return model, editor, peak of an edit and of its training in MiB, the larger of both forms."""
     costs = costs_of(request)
-    single = costs[costs["protocol"] == SINGLE].astype({"peak_mib": float, "training_peak_mib": float})
-    peaks = single.groupby(["model", "editor"], sort=False)[["peak_mib", "training_peak_mib"]].max().reset_index()
-    peaks["excess_mib"] = (peaks["training_peak_mib"] - peaks["peak_mib"]).clip(lower=0)
-    return peaks
+    single = costs[costs["protocol"] == SINGLE].astype(dict.fromkeys(PARTS, float))
+    return single.groupby(["model", "editor"], sort=False)[list(PARTS)].max().reset_index()
 
 
 def make(request: Request) -> Drawing:
-    """Draw one panel per model, one bar per editor, the excess of training on top."""
+    """Draw one row of panels per model, one bar per editor; what is not comparable has an axis of its own."""
     frame = frame_of(request)
     models = list(dict.fromkeys(frame["model"])) or [""]
-    figure, axes = new_figure(len(models), 1, width=PAGE_INCHES, height=0.5 + 2.0 * len(models))
-    for panel, model in zip(axes.flat, models, strict=True):
-        own = frame[frame["model"] == model].set_index("editor")
-        editors = editors_in(own.reset_index())
-        own, x = own.reindex(editors), np.arange(len(editors))
-        panel.bar(x, own["peak_mib"], 0.7, color="#6BAED6", label="an edit")
-        excess = own["excess_mib"].fillna(0)
-        panel.bar(x, excess, 0.7, bottom=own["peak_mib"].fillna(0), color="#E6550D", label="more in training")
-        panel.set_xticks(x, [look_of(editor).title for editor in editors], rotation=30)
-        panel.set(ylabel="MiB", title=model or "no numbers of this run")
-    legend_below(figure, axes[0, 0], 2)
+    ratio = {"width_ratios": [3, 1]}
+    figure, axes = new_figure(len(models), 2, width=PAGE_INCHES, height=0.3 + 2.0 * len(models), gridspec_kw=ratio)
+    for line, model in zip(axes, models, strict=True):
+        for panel, (part, (title, color)) in zip(line, PARTS.items(), strict=True):
+            own = frame[(frame["model"] == model) & frame[part].notna()].set_index("editor")
+            editors = editors_in(own.reset_index())
+            x = np.arange(len(editors))
+            panel.bar(x, own.reindex(editors)[part], 0.7, color=color)
+            panel.set_xticks(x, [look_of(editor).title for editor in editors], rotation=45)
+            panel.set(ylabel="MiB", title=f"{title}\n{model or 'no numbers of this run'}")
+            panel.set_xlim(-0.7, max(len(editors), 1) - 0.3)
     return Drawing(figure, frame)
 
 

@@ -11,8 +11,9 @@ COLUMNS = [Column("peak", "An edit, GB", 4), Column("training_peak", "Training, 
 GB_PER_MIB = 2**20 / 1e9
 BASELINE = "rome"
 NOTES = [
-    "What an edit (or training) takes beyond the loaded model, at most over both forms of facts, in GB of 10^9 bytes. "
-    "The paper's own figure has no printed numbers; those beside ours are of EasyEdit's README, model included.",
+    "GB of 10^9 bytes, the larger of both forms. An edit: what it takes beyond the loaded model. Training: the whole "
+    "process, in which other methods may be trained too. The paper's own figure has no printed numbers; those beside "
+    "ours are of EasyEdit's README, model included.",
     STEPS.format(title_of(BASELINE)),
 ]
 

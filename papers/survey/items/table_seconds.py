@@ -10,7 +10,8 @@ PARTS = {"seconds_per_edit": "an edit", "training_seconds": "training"}
 COLUMNS = [Column(f"{form}_{part}", f"{FORMS[form]}: {title}", 3) for part, title in PARTS.items() for form in FORMS]
 BASELINE = "rome"
 NOTES = [
-    "Seconds of wall-clock time for one edit, after a first one that is not counted, and for training the method. "
+    "Seconds of wall-clock time: one edit, after a first one that is not counted, and the job that trains the method, "
+    "in which others may be trained too. "
     "The paper's times are of one call on GPT-J, said to hold ten edits; it has none of IKE.",
     STEPS.format(title_of(BASELINE)),
 ]

@@ -191,8 +191,8 @@ def test_costs(whole):
     memory = table_memory.make(whole)
     assert math.isclose(row_of(memory, model="ours", method="mend", metric="training_peak")["value"], 0.8388608)
     drawn = figure_memory.make(whole).data.set_index("editor")
-    assert drawn.loc["mend", "excess_mib"] == 300.0
-    assert math.isnan(drawn.loc["rome", "excess_mib"])
+    assert drawn.loc["mend", "training_peak_mib"] == 800.0
+    assert math.isnan(drawn.loc["rome", "training_peak_mib"])
 
 
 def test_other_peoples_tables(whole):
