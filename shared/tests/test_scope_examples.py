@@ -11,6 +11,7 @@ from shared.provenance import REPOSITORY
 from shared.scope_examples import FALSE, TRUE, TRUTH_PROMPTS, hard_questions
 from shared.verdicts import REFUTES, SUPPORTS
 from shared.world.generate import WorldConfig, generate_world
+from shared.world.raw import counterfact_records
 from shared.world.records import write_records
 
 QUESTIONS = ["zsre_{}.jsonl"]
@@ -51,6 +52,25 @@ def test_what_an_edit_entails_names_its_new_answer(folder):
         assert (example.target in judged.source) == (judged.target == TRUE)
         verdicts.add(judged.target)
     assert verdicts == {TRUE, FALSE}
+
+
+def test_statements_know_what_lies_near_and_which_records_are_tested(tmp_path):
+    records = counterfact_records(generate_world(WorldConfig(seed=3, people=40)))
+    (tmp_path / "counterfact.json").write_text(json.dumps(records))
+    found = Task("scoped_statements", [tmp_path / "counterfact.json"], 10, 20).parts()
+    ids = {name: {example.example_id for example in examples.examples} for name, examples in found.items()}
+    assert ids["test"] == {record["case_id"] for record in records[:20]}
+    assert sum(map(len, ids.values())) == len(set().union(*ids.values())) == len(records)
+    for example in found["train"].examples:
+        subject, relation = example.about.split(": ")
+        assert example.equivalents[0] == example.source
+        assert subject in example.source
+        assert all(subject in text for text in example.equivalents)
+        for item in example.near:
+            own, other = item.about.rsplit(": ", 1)
+            assert (own == subject) != (other == relation), "another relation, or another subject"
+            assert own in item.source
+    assert any(item.about.startswith(f"{example.about.split(': ')[0]}: ") for item in example.near)
 
 
 def test_evidence_decides_some_claims_and_not_others(folder):

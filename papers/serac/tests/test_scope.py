@@ -5,7 +5,7 @@ import torch
 
 from papers.serac.descriptor import Descriptor
 from papers.serac.method import route
-from papers.serac.scope import BOUNDARY, CrossScope, EmbeddingScope, load_scope, save_scope, start_scope
+from papers.serac.scope import BOUNDARY, CrossScope, EmbeddingScope, load_scope, pooled, save_scope, start_scope
 from papers.serac.texts import counterfactual_text, scope_text
 from shared.errors import ConfigError, ModelError
 from shared.tests.families import tiny_model
@@ -49,6 +49,14 @@ def test_scores_are_those_of_single_pairs(form):
     best, index = scope.nearest(EDITS, INPUTS)
     assert index.tolist() == oracle.argmax(1).tolist()
     torch.testing.assert_close(best, oracle.max(1).values, atol=1e-4, rtol=1e-4)
+
+
+def test_a_text_is_its_first_its_last_or_its_mean_state():
+    states = torch.arange(24.0).view(2, 3, 4)
+    present = torch.tensor([[1, 1, 1], [1, 1, 0]])
+    assert torch.equal(pooled(states, present, "cls"), states[:, 0])
+    assert torch.equal(pooled(states, present, "last"), torch.stack([states[0, 2], states[1, 1]]))
+    assert torch.equal(pooled(states, present, "mean")[1], states[1, :2].mean(0))
 
 
 def test_texts_are_framed_as_in_the_authors_code():
