@@ -1,15 +1,15 @@
 """Assess a model, calibrate it in several ways, and assess it again: `python -m papers.calinet.calibrate_facts --help`.
 
 Written are, in the folder `--out`: `facts.csv` (what each model says about each fact), `texts.csv` (how it predicts
-other text), `slots.csv` (the words that slots promote), `shift.csv` (how probabilities move as slots are added).
+other text), `slots.csv` (the words that slots promote), `shift.csv` (how probabilities move as slots are added), and
+`questions.csv` (answers to questions after calibration and tuning).
 """
 
 import argparse
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,18 @@ import pandas as pd
 import torch
 
 from papers.calinet.assessment import assess, text_nll
+from papers.calinet.calibration import calibrated, settings_of
 from papers.calinet.calibration_facts import CalibrationFact, calibration_facts
-from papers.calinet.continued_pretraining import PretrainingSettings, pretrained
+from papers.calinet.question_answering import QuestionStudy, question_rows
 from papers.calinet.reading_slots import promoted_words, shift
-from papers.calinet.slots import Slots, SlotSettings, begin, calibrate, statements
+from papers.calinet.slots import Slots, SlotSettings, begin
 from shared import runtime
-from shared.deltas import applied
 from shared.errors import ConfigError, DataError, reported
 from shared.models import LM, load_lm
 from shared.records import atomic_path
 from shared.world.factbook import FactBook
 
 log = logging.getLogger(__name__)
-VANILLA, CALINET, PRETRAINED = METHODS = ("vanilla", "calinet", "cp")
 
 
 @dataclass(frozen=True)
@@ -50,42 +49,14 @@ class Study:
     shown: int = 16
 
 
-def settings_of(kind: type, given: dict[str, Any]) -> Any:
-    """Return a dataclass of settings from a mapping; an unknown name is a ConfigError."""
-    known = [field.name for field in fields(kind)]
-    if unknown := sorted(set(given) - set(known)):
-        raise ConfigError(f"settings {unknown} of {kind.__name__} are unknown; expected some of {known}")
-    return kind(**given)
-
-
-@contextmanager
-def calibrated(
-    lm: LM, method: str, settings: dict[str, Any], facts: Sequence[CalibrationFact], seed: int
-) -> Iterator[Slots | None]:
-    """Hold the model calibrated by one method inside the context; yields the slots, if it has any.
-
-    Raises:
-        ConfigError: the method or one of its settings is unknown.
-    """
-    if method == CALINET:
-        slots = calibrate(lm, statements(lm, facts), settings_of(SlotSettings, settings), seed)
-        with applied(lm, slots.edit()):
-            yield slots
-    elif method == PRETRAINED:
-        with pretrained(lm, statements(lm, facts), settings_of(PretrainingSettings, settings), seed):
-            yield None
-    elif method == VANILLA:
-        yield None
-    else:
-        raise ConfigError(f"method {method!r} is unknown; expected one of {', '.join(METHODS)}")
-
-
 class Tables:
     """The rows of all models."""
 
     def __init__(self, lm: LM, book: FactBook, texts: Sequence[str], study: Study, seed: int):
         self.lm, self.book, self.texts, self.study, self.seed = lm, book, texts, study, seed
-        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("facts", "texts", "slots", "shift")}
+        self.rows: dict[str, list[dict[str, Any]]] = {
+            name: [] for name in ("facts", "texts", "slots", "shift", "questions")
+        }
 
     def add(self, name: str, model: dict[str, Any]) -> None:
         """Calibrate as one entry of the configuration says, and note what the model then says.
@@ -118,6 +89,11 @@ class Tables:
         for row in shift(self.lm, slots, wrong or list(facts), self.study.shown):
             self.rows["shift"].append({"model": name, **row})
 
+    def ask(self, study: QuestionStudy) -> None:
+        """Note how questions are answered after each way to calibrate."""
+        self.rows["questions"] = list(question_rows(self.lm, self.book, self.study.misstated, study, self.seed))
+        log.info("questions asked after %s", ", ".join(study.methods))
+
     def write(self, folder: Path) -> None:
         """Write one file per table."""
         for name, rows in self.rows.items():
@@ -138,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--calibrations", type=json.loads, required=True, help="name → method, facts and settings, as JSON"
     )
+    parser.add_argument("--questions", type=json.loads, help="fields of QuestionStudy as JSON")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -153,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = Tables(lm, FactBook.load(options.facts), texts, study, options.seed)
     for name, model in options.calibrations.items():
         tables.add(name, model)
+    if options.questions:
+        tables.ask(settings_of(QuestionStudy, options.questions))
     tables.write(options.out)
 
 

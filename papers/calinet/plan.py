@@ -12,6 +12,7 @@ FILES = {
     "table_1": ["facts"],
     "table_2": ["facts"],
     "table_3": ["facts", "texts"],
+    "table_4": ["questions"],
     "table_5": ["slots"],
     "figure_4": ["facts"],
     "figure_7": ["shift"],
@@ -42,6 +43,7 @@ class Plan:
         """Return the options of the program that calibrates."""
         run = self._config["run"]
         options = f"--study '{json.dumps(self._config['study'])}' --calibrations '{json.dumps(self._assessed())}'"
+        options += f" --questions '{json.dumps(self._config['questions'])}'"
         return f"{options} --seed {run['seed']} --dtype {run['dtype']} --device {run['device']}"
 
     def _assessed(self) -> dict[str, Any]:
@@ -55,7 +57,7 @@ class Plan:
         """Return the files that the items are made from, by what they hold."""
         return {
             file: [f"<results>/calinet/{model}/{file}.csv" for model in self.networks]
-            for file in ("facts", "texts", "slots", "shift")
+            for file in ("facts", "texts", "slots", "shift", "questions")
         }
 
     def models(self, item: str) -> list[str]:

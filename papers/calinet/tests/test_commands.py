@@ -48,7 +48,14 @@ def test_the_program_writes_what_the_items_read(tmp_path):
     }
     common = ["--model", MODEL, "--facts", str(book), "--texts", str(tmp_path / "texts.txt"), "--out", str(tmp_path)]
     study = json.dumps({"texts": 2, "length": 4, "shown": 2})
-    calibrate_facts([*common, "--study", study, "--calibrations", json.dumps(models)])
+    questions = {
+        "train": 2,
+        "dev": 8,
+        "tuning": {"steps": 2, "rows": 2},
+        "methods": {"vanilla": {}, "calinet": {"method": "calinet", "slots": 2, "steps": 2}},
+    }
+    told = ["--calibrations", json.dumps(models), "--questions", json.dumps(questions)]
+    calibrate_facts([*common, "--study", study, *told])
     said = pd.read_csv(tmp_path / "facts.csv")
     assert said.groupby("model").size().to_dict() == {"vanilla": 4, "slots": 4, "cp": 4}
     assert len(pd.read_csv(tmp_path / "texts.csv")) == 6

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from papers.calinet.items import figure_4, figure_7, table_1, table_2, table_3, table_5
+from papers.calinet.items import figure_4, figure_7, table_1, table_2, table_3, table_4, table_5
 from papers.calinet.items.results import perplexity
 from papers.calinet.plan import FILES, Plan
 from shared.provenance import REPOSITORY
@@ -79,6 +79,19 @@ def test_listings_and_figures(request_of):
     assert drawing.data[drawing.data["panel"] == "layer"]["x"].unique().tolist() == ["0", "last"]
     moved = pd.DataFrame({"model": "m", "slots": [0, 2], "right": [0.1, 0.9], "false": [0.8, 0.1], "n": 4})
     assert len(figure_7.make(request_of(moved)).data) == 2
+
+
+def test_questions_are_counted_by_what_was_calibrated(request_of):
+    rows = [
+        {"model": model, "fact": fact, "related": fact < 2, "exact": model == "calinet" or fact == 3, "overlap": 0.5}
+        for model, fact in itertools.product(("vanilla", "calinet"), range(4))
+    ]
+    table = table_4.make(request_of(pd.DataFrame(rows))).frame.set_index(["method", "metric"])["value"]
+    assert table["Vanilla", "exact_match_related"] == 0
+    assert table["Vanilla", "exact_match_rest"] == 50
+    assert table["CaliNet", "exact_match_related"] == 100
+    assert table["CaliNet", "overlap_rest"] == 50
+    assert "C.P." not in table.index.get_level_values(0)
 
 
 def test_perplexities():
