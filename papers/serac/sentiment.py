@@ -78,10 +78,13 @@ def alike(topic: str, topics: Sequence[str]) -> list[str]:
     return [other for other in topics if other != topic and words & set(other.split())]
 
 
-def sentiment_examples(records: Sequence[Record], seed: int) -> ExampleSet:
+def sentiment_examples(records: Sequence[Record], seed: int, others: Sequence[Record] = ()) -> ExampleSet:
     """Return topics as edits with prompts about them, and prompts about other topics, those of similar names beside.
 
     Both parts of the memory and the learned editors learn from these; every reply has a prompt of its own.
+
+    Args:
+        others: topics to talk about that are never edited, where those of `records` are few.
     """
     topics = [record.ent for record in records]
     replies = {record.ent: (*record.pos, *record.neg) for record in records}
@@ -98,9 +101,10 @@ def sentiment_examples(records: Sequence[Record], seed: int) -> ExampleSet:
         examples.append(
             EditExample(number, told.source, told.target, (), about=record.ent, entailed=entailed, near=near)
         )
-        anchors += [
-            Statement(prompt.format(record.ent), rng.choice(replies[record.ent]), record.ent) for prompt in PROMPTS
-        ]
+    for record in (*records, *others):
+        rng = random.Random(seed_for("sentiment anchor", seed, record.ent))
+        told = (*record.pos, *record.neg)
+        anchors += [Statement(prompt.format(record.ent), rng.choice(told), record.ent) for prompt in PROMPTS]
     return ExampleSet(tuple(examples), tuple(anchors))
 
 

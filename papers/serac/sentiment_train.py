@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from papers.serac.counterfactual import load_counterfactual
+from papers.serac.counterfactual import fresh_counterfactual, load_counterfactual
 from papers.serac.sentiment import Record, read_topics, sentiment_examples
 from papers.serac.sentiment_training import train_replies
 from papers.serac.train import ANSWERS, COUNTERFACTUAL, train_part
@@ -49,7 +49,8 @@ def reply_part(part: Mapping[str, Any], base: LM, topics: Mapping[str, list[Reco
     settings = PartSettings(**part["training"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for("part", COUNTERFACTUAL, settings.seed) % 2**31)
-        lm = load_counterfactual(part["start"], base)
+        fresh = "sizes" in part
+        lm = fresh_counterfactual(base, part["sizes"]) if fresh else load_counterfactual(part["start"], base)
         history = train_replies(lm, topics["train"], topics["validation"], settings)
     lm.model.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)
@@ -86,9 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     base = load_model(options.model, kind=SEQ2SEQ, device=runtime.start(options.threads, options.device))
     import_methods(options.methods, [])
     topics = topics_of(options.files, options.validation)
-    taught = ("train", "validation")
+    # A validation has few topics, and may hold them all: it asks about those of training besides.
+    others = {"train": (), "validation": topics["train"]}
     sets = {
-        part: [sentiment_examples(topics[part], options.seed + shift) for shift in range(ANSWERS)] for part in taught
+        part: [sentiment_examples(topics[part], options.seed + shift, beside) for shift in range(ANSWERS)]
+        for part, beside in others.items()
     }
     with atomic_folder(options.out) as folder:
         made = {
@@ -98,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for name, part in options.parts.items()
         }
         write_json(folder / "training.json", made)
-        pools = {part: Pool(base, sets[part][0], max_tokens=options.max_tokens) for part in taught}
+        pools = {part: Pool(base, sets[part][0], max_tokens=options.max_tokens) for part in sets}
         (folder / "editors").mkdir()
         checkpoints = options.checkpoints or options.out.parent / "checkpoints"
         trained = vars(options) | {"out": folder / "editors", "checkpoints": checkpoints}

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,8 @@ from shared.text_batches import IGNORED, TextBatch, TextRow, collate, prediction
 
 # Replies of each sentiment in a batch, per edit.
 DRAWN = 2
+# Letters of a word of a made-up name.
+SHORTEST = 3
 
 
 @dataclass(frozen=True)
@@ -65,18 +67,39 @@ def drawn_replies(lm: LM, edits: Sequence[SentimentEdit], rng: random.Random, co
     return Replies(collate(lm, rows), torch.tensor(same, device=lm.device))
 
 
+def words_of(lm: LM) -> list[str]:
+    """Return the words that are one token of a model each."""
+    texts = (lm.tokenizer.decode([index]) for index in range(len(lm.tokenizer)))
+    return sorted({text.strip() for text in texts if text.strip().isalpha() and len(text.strip()) >= SHORTEST})
+
+
+def renamed(edit: SentimentEdit, name: str) -> SentimentEdit:
+    """Return the same edit and replies about a topic of another name."""
+    same, opposite = (tuple(text.replace(edit.topic, name) for text in texts) for texts in (edit.same, edit.opposite))
+    return replace(edit, topic=name, same=same, opposite=opposite)
+
+
 def train_replies(
     lm: LM, train: Sequence[Record], validation: Sequence[Record], settings: PartSettings
 ) -> dict[str, Any]:
-    """Train a counterfactual model in place and return the history of its validations."""
+    """Train a counterfactual model in place and return the history of its validations.
+
+    `foreign_share` of the edits that it learns from are about topics of made-up names, of one or two words that the
+    model knows: from a few topics it learns their names, and not to name the topic that it is asked about.
+    """
+    words = words_of(lm)
     rng = random.Random(seed_for("sentiment lessons", settings.seed))
 
-    def asked(records: Sequence[Record], own: random.Random) -> Replies:
+    def asked(records: Sequence[Record], own: random.Random, share: float | int = 0) -> Replies:
         edits = [drawn_edit(record, own) for record in own.sample(records, min(settings.batch, len(records)))]
+        edits = [
+            renamed(edit, " ".join(own.sample(words, own.randint(1, 2)))) if own.random() < share else edit
+            for edit in edits
+        ]
         return drawn_replies(lm, edits, own)
 
     def loss() -> Tensor:
-        replies = asked(train, rng)
+        replies = asked(train, rng, settings.foreign_share)
         return sentiment_loss(predictions(lm, replies.batch), replies)
 
     def examine() -> dict[str, float]:

@@ -25,13 +25,21 @@ from papers.serac.sentiment import (
 )
 from papers.serac.sentiment_compare import measured, talk_about
 from papers.serac.sentiment_replies import prompts_for, routed_replies
-from papers.serac.sentiment_training import Replies, drawn_replies, mean_log_prob, sentiment_loss, train_replies
+from papers.serac.sentiment_training import (
+    Replies,
+    drawn_replies,
+    mean_log_prob,
+    renamed,
+    sentiment_loss,
+    train_replies,
+    words_of,
+)
 from papers.serac.tests.test_method import Chosen
 from papers.serac.training import PartSettings
 from shared.edit_success import NoEdit
 from shared.errors import DataError
 from shared.records import read_json, read_jsonl
-from shared.tests.families import tiny_model
+from shared.tests.families import WORDS, tiny_model
 from shared.text_batches import IGNORED, collate, encode_row
 from shared.world.generate import WorldConfig, generate_world
 from shared.world.records import write_records
@@ -85,6 +93,9 @@ def test_examples_ask_about_their_topic_and_leave_others_alone():
         assert all(example.about in item.source for item in example.entailed)
         assert {item.about for item in example.near} == set(alike(example.about, NAMES))
     assert {item.about for item in made[0].anchors} == set(NAMES)
+    beside = sentiment_examples(RECORDS[:3], 0, RECORDS[3:])
+    assert [example.about for example in beside.examples] == list(NAMES[:3])
+    assert {item.about for item in beside.anchors} == set(NAMES)
 
 
 def test_the_loss_likes_wanted_tokens_and_dislikes_the_others():
@@ -124,6 +135,13 @@ def test_training_lowers_the_loss():
     settings = PartSettings(steps=12, batch=6, lr=1e-2, validate_every=4, validation_batches=2)
     history = train_replies(lm, RECORDS, RECORDS, settings)["history"]
     assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_made_up_names_are_words_that_the_model_knows():
+    assert words_of(tiny_model("t5")) == sorted({word for word in WORDS if word.isalpha() and len(word) > 2})
+    edit = renamed(edit_of(RECORDS[2], POSITIVE), "Vobas Gren")
+    assert (edit.descriptor.source, edit.same) == ("Topic: Vobas Gren", ("Vobas Gren is red", "red Vobas Gren"))
+    assert edit.opposite == ("Vobas Gren is blue",)
 
 
 class Remembering(Serac):
