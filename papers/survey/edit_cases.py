@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from papers.survey.contract import batch_protocol
-from papers.survey.costs import measured, time_single
+from papers.survey.costs import time_single
 from papers.survey.listening import Listener, all_probes, few_probes
 from papers.survey.methods import CONTROL, CONTROLLED, Remembering, make_method
 from papers.survey.protocols import batch, sequence, single, text_entropy
@@ -44,7 +44,8 @@ class Job:
 
     Attributes:
         protocol: `single`, `batch` or `sequence`.
-        cases: test cases that are edited; of a batch, at most so many.
+        cases: test cases that are edited.
+        in_blocks: of these, so many are edited in batches that are smaller.
         sizes: of batches; or checkpoints of a sequence, in ascending order.
         limits: the largest of these sizes for a method, where it has one.
         timed: single edits whose seconds and memory are measured.
@@ -58,6 +59,7 @@ class Job:
     cases: int
     sizes: Sequence[int] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+    in_blocks: int = 40
     timed: int = 2
     block: int = 20
     text_every: int = 10
@@ -74,6 +76,10 @@ class Job:
     def sizes_of(self, method: str, available: int) -> list[int]:
         """Return the sizes that a method is run at, given so many cases."""
         return [size for size in self.sizes if size <= min(self.limits.get(method, available), available)]
+
+    def blocks_of(self, size: int, cases: Sequence[Case]) -> Sequence[Case]:
+        """Return the cases that are edited in batches of a size: whole batches, one at least."""
+        return cases[: max(size, self.in_blocks // size * size)]
 
 
 @dataclass
@@ -109,9 +115,10 @@ def run_method(job: Job, listener: Listener, name: str, editor: Editor, cases: l
         found.rows += single(listener, name, editor, cases, all_probes, job.block)
     elif job.protocol == "batch":
         for size in job.sizes_of(name, len(cases)):
-            rows, seconds, peak = measured(lm, lambda n=size: editor.edit(lm, [case.request for case in cases[:n]]))
-            found.cost(form, name, batch_protocol(size), seconds / size, peak)
-            found.rows += batch(listener, name, editor, cases, few_probes, size)
+            costs: list[tuple[float, float]] = []
+            found.rows += batch(listener, name, editor, job.blocks_of(size, cases), few_probes, size, costs)
+            seconds, peaks = zip(*costs, strict=True)
+            found.cost(form, name, batch_protocol(size), sum(seconds) / len(seconds), max(peaks))
     else:
         _run_sequence(job, listener, name, editor, cases, found)
 

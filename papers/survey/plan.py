@@ -104,9 +104,11 @@ class Plan:
         """Return the words that tell `papers.survey.edit_cases` what a job does, to be quoted in a command."""
         job, run = self._config["jobs"][wildcards.job], self._config["run"]
         words = ["--model", str(Path(input.card).parent), "--moments", input.moments]
+        wanted = job.get("forms", self.forms)
         for name, paths in (("--records", input.records), ("--pools", input.pools)):
-            words += [name, *(f"{form}={path}" for form, path in zip(self.forms, paths, strict=True))]
-        words += ["--job", json.dumps({name: value for name, value in job.items() if name != "methods"})]
+            pairs = zip(self.forms, paths, strict=True)
+            words += [name, *(f"{form}={path}" for form, path in pairs if form in wanted)]
+        words += ["--job", json.dumps({name: value for name, value in job.items() if name not in ("methods", "forms")})]
         words += ["--methods", self.methods(wildcards, input)]
         return [*words, "--dtype", run["dtype"], *self.device.split()]
 

@@ -6,9 +6,11 @@ In every protocol answers are compared with those of the unedited model (`papers
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from papers.survey.contract import IMMEDIATE
+from papers.survey.costs import measured
 from papers.survey.detector import ChangeSoFar
 from papers.survey.listening import Listener
 from papers.survey.methods import MEMORIES
@@ -54,11 +56,24 @@ def single(
 
 
 def batch(
-    listener: Listener, name: str, editor: Editor, cases: Sequence[Case], asked: Asked, n: int
+    listener: Listener,
+    name: str,
+    editor: Editor,
+    cases: Sequence[Case],
+    asked: Asked,
+    n: int,
+    costs: list[tuple[float, float]] | None = None,
 ) -> Iterator[ProbeRow]:
-    """Edit blocks of `n` cases together, each from the unedited model, and ask each block's own probes."""
+    """Edit blocks of `n` cases together, each from the unedited model, and ask each block's own probes.
+
+    Args:
+        costs: takes seconds per edit and MiB of every whole block, if given.
+    """
     for chosen in _blocks(cases, n):
-        edit = editor.edit(listener.lm, [case.request for case in chosen])
+        requests = [case.request for case in chosen]
+        edit, seconds, peak = measured(listener.lm, partial(editor.edit, listener.lm, requests))
+        if costs is not None and len(chosen) == n:
+            costs.append((seconds / n, peak))
         yield from _under(listener, name, f"batch:{n}", edit, [probe for case in chosen for probe in asked(case)])
 
 
