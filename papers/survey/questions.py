@@ -52,6 +52,7 @@ class Job:
         block: those that are made and asked together.
         batches: sizes of batches; every case available up to the largest one is in one batch of each size.
         checkpoints: after how many edits of a sequence all cases so far are asked, in ascending order.
+        limits: the longest sequence of a method, where it has one.
         timed: single edits whose seconds and memory are measured.
         new_tokens: most tokens of a free answer.
         max_tokens: bound on the padded tokens of one pass.
@@ -61,6 +62,7 @@ class Job:
     block: int = 60
     batches: Sequence[int] = ()
     checkpoints: Sequence[int] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
     timed: int = 3
     new_tokens: int = 8
     max_tokens: int = 8192
@@ -158,7 +160,8 @@ def run_method(
             _, seconds, peak = measured(lm, lambda chosen=requests: editor.edit(lm, chosen))
             found.cost(form, name, batch_protocol(n), seconds / n, peak)
             found.rows += ask_batch(listener, name, editor, cases[:most], n)
-    checkpoints = [count for count in job.checkpoints if count <= len(cases)]
+    longest = min(len(cases), job.limits.get(name, len(cases)))
+    checkpoints = [count for count in job.checkpoints if count <= longest]
     if SEQUENCE in protocols and checkpoints:
         found.rows += ask_sequence(listener, name, editor, cases, checkpoints)
     return found

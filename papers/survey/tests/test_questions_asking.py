@@ -6,8 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-import papers.calinet.editor  # noqa: F401 (registers an editor that adds neurons)
-import papers.mend.tuning  # noqa: F401 (registers tuning)
 from papers.survey.questions import ask_batch, ask_sequence, ask_singles
 from papers.survey.questions_asking import QuestionListener
 from papers.survey.questions_methods import (
@@ -19,6 +17,7 @@ from papers.survey.questions_methods import (
 )
 from shared.answers import answer_batch, answer_ids
 from shared.deltas import Edit, applied
+from shared.edit_cases import import_methods
 from shared.edit_success import OfBaseModel
 from shared.errors import ConfigError, DataError
 from shared.learned_editors import register_direct
@@ -53,6 +52,7 @@ class Flipping(OfBaseModel):
 
 
 register_direct("flipping", Flipping)
+import_methods(["papers.mend.tuning"], [])
 
 
 @pytest.fixture
