@@ -8,6 +8,7 @@ from typing import Any
 from papers.survey.contract import METHODS
 from shared.errors import ConfigError
 from shared.plan import PAPER_SCALE
+from shared.study_plan import module_names
 
 # Modules whose changes change a job's results, beside this room's own.
 METHOD_MODULES = [
@@ -15,6 +16,8 @@ METHOD_MODULES = [
     *("papers.knowledge_editor.editor", "papers.kn.editor", "papers.ike.editor", "papers.calinet.editor"),
     *("papers.t_patcher.editor", "papers.serac.editor"),
 ]
+# Modules of the editors that are trained here.
+LEARNED = ["papers.mend.method", "papers.knowledge_editor.method"]
 KINDS = ("metrics", "costs", "sequences")
 # The rows of all answers, what edits cost, and numbers of each edit of a sequence.
 JOB_FILES = ("rows", "costs", "sequences")
@@ -99,6 +102,14 @@ class Plan:
         merged = {name: {**common.get(name, {}), **own.get(name, {})} for name in METHODS if name in wanted}
         needed = {"mend": "trained", "ke": "trained", "serac": "parts"}
         return {name: settings for name, settings in merged.items() if needed.get(name, "") in ("", *settings)}
+
+    def training_command(self, wildcards: Any) -> list[str]:
+        """Return the words that tell `shared.learn_editors` how the editors of a form are trained."""
+        own, run = self._config["training"], self._config["run"]
+        words = ["--methods", *LEARNED, "--kind", "decoder", "--format", wildcards.form]
+        words += ["--modules", json.dumps(module_names(own["weights"])), "--variants", json.dumps(own["editors"])]
+        words += ["--held-out", str(self._config["cases"]["held_out"]), "--validation", str(own["validation"])]
+        return [*words, "--max-tokens", str(own["max_tokens"]), "--seed", str(run["seed"]), *self.device.split()]
 
     def command(self, wildcards: Any, input: Any) -> list[str]:  # noqa: A002
         """Return the words that tell `papers.survey.edit_cases` what a job does, to be quoted in a command."""
