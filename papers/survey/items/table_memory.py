@@ -13,7 +13,7 @@ BASELINE = "rome"
 NOTES = [
     "GB of 10^9 bytes, the larger of both forms. An edit: what it takes beyond the loaded model. Training: the whole "
     "process, in which other methods may be trained too. The paper's own figure has no printed numbers; those beside "
-    "ours are of EasyEdit's README, model included.",
+    "ours are of EasyEdit's README, model included. n counts runs of this workflow.",
     STEPS.format(title_of(BASELINE)),
 ]
 
@@ -23,7 +23,7 @@ def make(request: Request) -> Table:
     costs = costs_of(request)
     peaks = costs[costs["protocol"] == SINGLE].groupby(["model", "editor"], sort=False)[list(PARTS)].max()
     cells = [
-        Cell(model, editor, "-", metric, float(peaks.loc[(model, editor), part]) * GB_PER_MIB)
+        Cell(model, editor, "-", metric, float(peaks.loc[(model, editor), part]) * GB_PER_MIB, n=1)
         for model, editor in peaks.index
         for part, metric in PARTS.items()
         if peaks.loc[(model, editor), part] == peaks.loc[(model, editor), part]

@@ -12,7 +12,8 @@ BASELINE = "rome"
 NOTES = [
     "Seconds of wall-clock time: one edit, after a first one that is not counted, and the job that trains the method, "
     "in which others may be trained too. "
-    "The paper's times are of one call on GPT-J, said to hold ten edits; it has none of IKE.",
+    "The paper's times are of one call on GPT-J, said to hold ten edits; it has none of IKE. n "
+    "counts runs of this workflow.",
     STEPS.format(title_of(BASELINE)),
 ]
 
@@ -22,7 +23,7 @@ def make(request: Request) -> Table:
     costs = costs_of(request)
     single = costs[costs["protocol"] == SINGLE]
     cells = [
-        Cell(row["model"], row["editor"], "-", f"{row['form']}_{part}", float(row[part]))
+        Cell(row["model"], row["editor"], "-", f"{row['form']}_{part}", float(row[part]), n=1)
         for row in single.to_dict("records")
         for part in PARTS
         if row[part] == row[part]
