@@ -74,5 +74,10 @@ def test_the_program_writes_what_the_items_read(tmp_path):
     assert set(shown["of"]) == {"edit", "test"}
     assert shown.groupby("editor")["own"].sum().min() >= 2
     assert not (tmp_path / "rounds").exists()
+    main([*arguments.split(), *told, *plain, "--streams", "1", "--out", str(tmp_path / "first")])
+    first = pd.read_csv(tmp_path / "first/streams.csv")
+    numbers = [name for name in first.columns if name != "seconds"]
+    expected = streams[streams["fold"] == 0][numbers].reset_index(drop=True)
+    pd.testing.assert_frame_equal(first[numbers], expected, check_dtype=False)
     with pytest.raises(SystemExit):
         main([*arguments.split(), "--sizes", json.dumps(sizes), "--variants", '{"a": {"editor": "x"}}'])

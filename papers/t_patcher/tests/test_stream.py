@@ -118,6 +118,28 @@ def test_a_killed_stream_goes_on_with_the_same_patches(tmp_path):
         Editing(problem, orders, PatchSettings(), folder=tmp_path)
 
 
+@pytest.mark.parametrize("family", ["t5", "gpt2"])
+def test_an_edit_tells_which_wordings_its_patches_reach(family):
+    problem = problem_of(family, edits=1)
+    editing = Editing(problem, [[0]], QUICK)
+    next(editing.run())
+    [stream] = editing.streams
+    [edit] = stream.edits
+    own, patches = problem.edit.of_rows([0]), stream.patches
+    wrong = (problem.layer.predicted(own) != own.label).nonzero()[:, 0].tolist()
+    active = apart = 0
+    for row in problem.rephrases_of[0]:
+        states = problem.rephrased.of_rows([row])
+        pairs = [(states.query[place], own.query[place], index) for index, place in enumerate(wrong)]
+        active += all(float(one @ patches.key[index] + patches.bias[index]) > 0 for one, _, index in pairs)
+        apart += all(float(one @ mistake) > float((problem.memory @ mistake).max()) for one, mistake, _ in pairs)
+    assert (edit.active, edit.apart, edit.patches) == (active, apart, len(wrong))
+    cosines = [
+        torch.cosine_similarity(key, own.query[place], dim=0) for key, place in zip(patches.key, wrong, strict=True)
+    ]
+    assert edit.alignment == pytest.approx(float(torch.stack(cosines).mean()), abs=1e-5)
+
+
 def test_folds_hold_each_example_once():
     folds = folds_of(11, 3, seed=1)
     assert sorted(sum(folds, [])) == list(range(11))
