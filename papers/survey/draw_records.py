@@ -6,19 +6,20 @@
 Test cases come from the file's first `--held-out` records, which trained editors have not seen: those with an alias and
 a chain whose answer changes first, then those with one of them, then the others. Every fourth case is an edit of a
 relation that has an inverse, as long as there are any. The pool, which methods may learn from, is what follows in the
-file. Without a fact book there are no families, and the file's order is kept.
+file. Without a fact book there are only the authors' own probes, where they are given (`--published`).
 """
 
 import argparse
 import logging
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from papers.survey.contract import FORMS
+from papers.survey.contract import FORMS, PORTABILITY
 from papers.survey.families import FamilyRules
+from papers.survey.published import Key, read_published, with_published
 from papers.survey.records import SurveyProbe, SurveyRecord
 from shared import runtime
 from shared.errors import DataError, reported
@@ -156,18 +157,26 @@ def inverse_records(rules: FamilyRules) -> Iterator[SurveyRecord]:
 
 
 def draw(
-    records: Sequence[SurveyRecord], rules: FamilyRules | None, count: int, held_out: int
+    records: Sequence[SurveyRecord],
+    rules: FamilyRules | None,
+    count: int,
+    held_out: int,
+    published: Mapping[str, Mapping[Key, SurveyProbe]] | None = None,
 ) -> tuple[list[SurveyRecord], list[SurveyRecord]]:
     """Return `count` test cases with their families, and the pool.
+
+    Args:
+        published: the authors' own probes by family, see `papers.survey.published`.
 
     Raises:
         DataError: there are fewer records than that, or none is left for the pool.
     """
+    known = [with_families(rules, record) if rules else record for record in records[:held_out]]
+    known = with_published(known, published or {})
+    known.sort(key=lambda record: -sum(family in record.probes for family in PORTABILITY))
     if rules is None:
-        tested = list(records[:held_out][:count])
+        tested = known[:count]
     else:
-        known = [with_families(rules, record) for record in records[:held_out]]
-        known.sort(key=lambda record: -sum(family in record.probes for family in ("alias", "one_hop")))
         inverse, tested = (with_families(rules, record) for record in inverse_records(rules)), []
         for record in known:
             extra = next(inverse, None) if len(tested) % INVERSE_EVERY == INVERSE_EVERY - 1 else None
@@ -183,6 +192,11 @@ def draw(
     return tested, pool
 
 
+def _named(text: str) -> tuple[str, Path]:
+    family, _, path = text.partition("=")
+    return family, Path(path)
+
+
 @reported(log)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
@@ -190,6 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--form", choices=FORMS, required=True)
     parser.add_argument("--cases", type=Path, required=True, help="CounterFact or zsRE file")
     parser.add_argument("--facts", type=Path, help="fact book of the records; without it there are no families")
+    parser.add_argument(
+        "--published", type=_named, nargs="*", default=[], metavar="FAMILY=FILE", help="the authors' own probes"
+    )
     parser.add_argument("--count", type=int, required=True, help="test cases")
     parser.add_argument("--held-out", type=int, required=True, help="first records that test cases come from")
     parser.add_argument("--out", type=Path, required=True, help="test cases to write")
@@ -198,7 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runtime.start_logging()
     book = FactBook.load(options.facts) if options.facts else None
     rules = book and FamilyRules(book, questions=options.form == "zsre")
-    tested, pool = draw(READERS[options.form](options.cases, rules), rules, options.count, options.held_out)
+    published = {family: read_published(family, path) for family, path in options.published}
+    records = READERS[options.form](options.cases, rules)
+    tested, pool = draw(records, rules, options.count, options.held_out, published)
     for path, records in ((options.out, tested), (options.pool, pool)):
         write_jsonl(path, (record.model_dump(exclude_defaults=True) for record in records))
 

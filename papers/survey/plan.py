@@ -62,13 +62,19 @@ class Plan:
         found = {"cases": f"<results>/data/{wildcards.form}.json"}
         if self._config["cases"]["facts"] and "facts.json" in self._config["run"]["data"]:
             found["facts"] = "<results>/data/facts.json"
-        return found
+        return found | {f"published_{family}": path for family, path in self._published(wildcards).items()}
+
+    def _published(self, wildcards: Any) -> dict[str, str]:
+        """Return the files of the authors' own probes of a form, by family."""
+        return self._config["cases"].get("published", {}).get(wildcards.form, {})
 
     def drawing(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
         """Return the options of `papers.survey.draw_records`."""
         cases = self._config["cases"]
         book = f" --facts {input.facts}" if "facts" in self.drawn(wildcards) else ""
-        return f"--cases {input.cases}{book} --count {cases['count']} --held-out {cases['held_out']}"
+        given = " ".join(f"{family}={input[f'published_{family}']}" for family in self._published(wildcards))
+        own = f" --published {given}" if given else ""
+        return f"--cases {input.cases}{book}{own} --count {cases['count']} --held-out {cases['held_out']}"
 
     def trained(self, wildcards: Any) -> dict[str, str]:
         """Return the folders of trained editors that a job reads, by input name."""
