@@ -52,6 +52,7 @@ class Job:
         block: those that are made and asked together.
         batches: sizes of batches; every case available up to the largest one is in one batch of each size.
         checkpoints: after how many edits of a sequence all cases so far are asked, in ascending order.
+        batch_forms, sequence_forms: forms that batches and sequences are made in.
         limits: the longest sequence of a method, where it has one.
         timed: single edits whose seconds and memory are measured.
         new_tokens: most tokens of a free answer.
@@ -62,6 +63,8 @@ class Job:
     block: int = 60
     batches: Sequence[int] = ()
     checkpoints: Sequence[int] = ()
+    batch_forms: Sequence[str] = FORMS
+    sequence_forms: Sequence[str] = FORMS
     limits: Mapping[str, int] = field(default_factory=dict)
     timed: int = 3
     new_tokens: int = 8
@@ -153,7 +156,7 @@ def run_method(
             timed = [case.request for case in cases[: job.timed]]
             found.cost(form, name, SINGLE, *time_single(lm, editor, timed))
         found.rows += ask_singles(listener, name, editor, cases[: job.cases], job.block)
-    if BATCH in protocols:
+    if BATCH in protocols and form in job.batch_forms:
         most = max(job.batches, default=0)
         for n in (n for n in job.batches if n <= len(cases)):
             requests = [case.request for case in cases[:n]]
@@ -162,7 +165,7 @@ def run_method(
             found.rows += ask_batch(listener, name, editor, cases[:most], n)
     longest = min(len(cases), job.limits.get(name, len(cases)))
     checkpoints = [count for count in job.checkpoints if count <= longest]
-    if SEQUENCE in protocols and checkpoints:
+    if SEQUENCE in protocols and form in job.sequence_forms and checkpoints:
         found.rows += ask_sequence(listener, name, editor, cases, checkpoints)
     return found
 
