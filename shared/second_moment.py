@@ -158,8 +158,9 @@ class SecondMoments:
     def save(self, path: str | Path) -> None:
         """Write sums, count, shards and digests to one safetensors file, whole or not at all."""
         tensors = {f"layer.{layer}.sum": total for layer, total in self.sums.items()}
-        metadata = {"count": str(self.count), "shards": ",".join(sorted(self.shards))}
-        write_tensors(path, tensors, metadata | {"made_from": json.dumps(self.made_from, sort_keys=True)})
+        described = {"count": self.count, "shards": sorted(self.shards), "made_from": self.made_from}
+        # One key: several would stand in another order in each file of the same sums.
+        write_tensors(path, tensors, {"moments": json.dumps(described, sort_keys=True)})
 
     @classmethod
     def load(cls, path: str | Path, *, expected: Mapping[str, str] | None = None, partial: bool = False):
@@ -177,10 +178,9 @@ class SecondMoments:
             raise DataError(f"{path}: no such file of second moments; collect them with python -m shared.moments")
         try:
             with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
+                described = json.loads((file.metadata() or {})["moments"])
                 sums = {int(name.split(".")[1]): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            count, shards = int(metadata["count"]), metadata["shards"].split(",")
-            made_from = json.loads(metadata["made_from"])
+            count, shards, made_from = described["count"], described["shards"], described["made_from"]
         except (SafetensorError, KeyError, ValueError, IndexError) as error:
             raise DataError(f"{path}: not a file of second moments ({error}); collect them again") from error
         moments = cls(sums, count, made_from, shards)

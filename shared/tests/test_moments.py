@@ -107,6 +107,14 @@ def test_saving_keeps_every_bit_and_digests(corpus, tmp_path):
         SecondMoments.load(path, expected={"max_length": "64"})
 
 
+def test_equal_moments_are_equal_bytes(corpus, tmp_path):
+    moments = collect(tiny_lm(), corpus, [0])
+    files = [tmp_path / f"{place}.safetensors" for place in range(8)]
+    for file in files:
+        moments.save(file)
+    assert len({file.read_bytes() for file in files}) == 1
+
+
 def test_broken_files_are_named(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         SecondMoments.load(tmp_path / "absent")
