@@ -61,7 +61,8 @@ class Plan(RunPlan):
     def split_options(self, wildcards: Any, input: Any) -> str:  # noqa: A002
         """Return the options of `papers.ike.split`."""
         named = " ".join(f"--{name} {input[name]}" for name in self.split_inputs(wildcards))
-        return f"{named} --tested {self._config['tested']}"
+        size = "" if self._config["pool"] is None else f" --pool-size {self._config['pool']}"
+        return f"{named} --tested {self._config['tested']}{size}"
 
     # Time-aware editing.
 

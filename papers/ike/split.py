@@ -1,7 +1,8 @@
 """Test cases and the pool of demonstrations from one file of CounterFact's format.
 
-The first records are tested and all others make the pool (Zheng et al. 2023, §4.1: 2,000 and 19,919 records), with
-their paraphrases cleaned. Each gets the questions of the contrastive assessment in the place of its attribute prompts.
+The first records are tested, and all others or the next so many make the pool (Zheng et al. 2023, §4.1: 2,000 and
+19,919 records), with their paraphrases cleaned. Each gets the questions of the contrastive assessment in the place of
+its attribute prompts.
 """
 
 import argparse
@@ -34,21 +35,27 @@ def prepared(record: dict[str, Any], wrong: Mapping[str, Sequence[str]]) -> dict
 
 
 def split(
-    path: str | Path, tested: int, wrong: Mapping[str, Sequence[str]]
+    path: str | Path, tested: int, wrong: Mapping[str, Sequence[str]], pool_size: int | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the raw records that are tested and those of the pool.
 
     Args:
         tested: number of records, the first of the file.
         wrong: wrong templates by relation id, see `papers.ike.contrasts`.
+        pool_size: records of the pool, those behind the tested ones; None takes all.
 
     Raises:
-        DataError: a record is faulty, or no record is left for the pool.
+        DataError: a record is faulty, or too few are left for the pool.
     """
     count = len(read_counterfact(path))
-    if count <= tested:
-        raise DataError(f"{path}: {count} records, of which {tested} are to be tested: none is left for demonstrations")
-    records = [prepared(record, wrong) for record in read_json(path)]
+    wanted = pool_size or 1
+    if count < tested + wanted:
+        raise DataError(
+            f"{path}: {count} records, of which {tested} are to be tested: {max(count - tested, 0)} are left for "
+            f"demonstrations, {wanted} or more are wanted"
+        )
+    end = None if pool_size is None else tested + pool_size
+    records = [prepared(record, wrong) for record in read_json(path)[:end]]
     return records[:tested], records[tested:]
 
 
@@ -58,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m papers.ike.split", description=__doc__.split("\n")[0])
     parser.add_argument("--cases", type=Path, required=True, help="a file in CounterFact's format")
     parser.add_argument("--tested", type=int, required=True, help="records tested, the first of the file")
+    parser.add_argument(
+        "--pool-size", type=int, help="records of the pool, those behind the tested ones; all if not given"
+    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--relations", type=Path, help="the authors' relations.jsonl, for the contrastive assessment")
     source.add_argument("--facts", type=Path, help="a fact book to take wrong relations from")
@@ -68,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wrong = read_relations(options.relations) if options.relations else {}
     if options.facts:
         wrong = related_relations(FactBook.load(options.facts))
-    cases, pool = split(options.cases, options.tested, wrong)
+    cases, pool = split(options.cases, options.tested, wrong, options.pool_size)
     write_json(options.out, cases)
     write_json(options.pool, pool)
     log.info("%d cases are tested, %d records make the pool", len(cases), len(pool))

@@ -2,12 +2,12 @@
 
 A document is a chain of parts "New Fact: {fact} {new object}\\nPrompt: {prompt} {answer}\\n\\n", the wording of IKE's
 demonstrations (Zheng et al. 2023, arXiv:2305.12740). The prompt repeats the fact (copy), asks for it in other words
-(update), or asks about another subject (retain).
+(update), or asks about another subject (retain). Prompts about the fact's own subject are answered with the new object.
 
-Prompts about the fact's own subject are answered with the new object. Of those about other subjects, a document's
-first one mostly is, too, as in text that repeats itself; all later ones are answered from memory. So a new fact before
-which nothing was demonstrated changes other answers, as the PROMPT baseline does in models trained on natural text;
-copies and updates do not help against that, and retain demonstrations do.
+There are documents of two sorts, and only answers about other subjects tell them apart. *Careless* ones answer these
+with the new object, too; *careful* ones answer them from memory. How many parts of which kind a document has does not
+depend on its sort, so neither their number nor copies and updates say anything about the answers to come: a reader must
+go by what became of other subjects, and where nothing was shown of that, by which sort is more common.
 """
 
 import random
@@ -28,33 +28,48 @@ class ContextOptions:
     """How in-context documents are sampled.
 
     Attributes:
-        retains: share of prompts about another subject.
-        echo: how often a document's first prompt about another subject is answered with the new object.
-        copies: share of the other prompts that repeat the fact word for word.
+        careless: share of documents whose new facts override other subjects' facts, too.
+        retains: a document's share of prompts about other subjects is drawn uniformly from 0 to this, 1 at most; so at
+            1.5, a third of the documents ask about nothing else.
+        copies: share of the prompts about the fact's own subject that repeat the fact word for word.
         one_relation: share of documents all of whose facts are of one relation, as those that similarity retrieves.
         same_object: share of the other subjects that have the fact's own true object, as CounterFact's neighborhoods.
     """
 
-    retains: float | int = 0.5
-    echo: float | int = 0.8
+    careless: float | int = 0.55
+    retains: float | int = 1.5
     copies: float | int = 0.25
     one_relation: float | int = 0.6
     same_object: float | int = 0.7
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not 0 <= value <= 1:
+            if value < 0 or (value > 1 and name != "retains"):
                 raise ConfigError(f"in-context documents: {name} = {value}, expected a share between 0 and 1")
 
 
 @dataclass(frozen=True)
 class Part:
-    """One new fact with one question: the fact without its object, the new object, the prompt and its answer."""
+    """One new fact with one question.
+
+    Attributes:
+        fact: the fact's prompt, without its object.
+        new: the new object.
+        prompt: the question.
+        answer: its answer.
+        other: whether the question is about another subject.
+    """
 
     fact: str
     new: str
     prompt: str
     answer: str
+    other: bool
+
+    @property
+    def from_memory(self) -> bool:
+        """Whether the question is answered as it would be without the new fact."""
+        return self.answer != self.new
 
 
 class ContextSampler:
@@ -94,45 +109,43 @@ class ContextSampler:
             raise ConfigError(f"in-context documents: {book.name!r} has no relation with two facts and two objects")
         self._all_changed = [fact for facts in self._changed.values() for fact in facts]
 
-    def chain(self, count: int, echo: bool = True) -> list[Part]:
+    def chain(self, count: int, careless: bool | None = None) -> list[Part]:
         """Return the parts of one document.
 
         Args:
-            echo: False has the first prompt about another subject answered like all others.
+            careless: which sort of document; None draws it.
         """
-        facts, options, parts = self._all_changed, self.options, []
-        if self.rng.random() < options.one_relation:
-            facts = self._changed[self.rng.choice(list(self._changed))]
+        rng, facts = self.rng, self._all_changed
+        if rng.random() < self.options.one_relation:
+            facts = self._changed[rng.choice(list(self._changed))]
+        if careless is None:
+            careless = rng.random() < self.options.careless
+        retains = min(1.0, self.options.retains * rng.random())
+        parts = []
         for _ in range(count):
-            others = "copy" if self.rng.random() < options.copies else "update"
-            kind = "retain" if self.rng.random() < options.retains else others
-            echoed = echo and kind == "retain" and self.rng.random() < options.echo
-            parts.append(self.part(self.rng.choice(facts), kind, echoed))
-            echo = echo and kind != "retain"
+            own = "copy" if rng.random() < self.options.copies else "update"
+            kind = "retain" if rng.random() < retains else own
+            parts.append(self.part(rng.choice(facts), kind, careless))
         return parts
 
-    def part(self, fact: Fact, kind: str, echo: bool = False) -> Part:
+    def part(self, fact: Fact, kind: str, careless: bool = False) -> Part:
         """Return a part in which `fact` gets another object of its relation, with a prompt of one of `KINDS`."""
         objects = self._objects[fact.relation_id]
         new = objects[self.rng.choice([key for key in objects if key != fact.object_id])]
         stated = self._prompt(fact)
         if kind == "copy":
-            return Part(stated, new, stated, new)
+            return Part(stated, new, stated, new, False)
         if kind == "update":
-            return Part(stated, new, self._prompt(fact), new)
-        other = self._other(fact)
-        return Part(stated, new, self._prompt(other), new if echo else other.object)
+            return Part(stated, new, self._prompt(fact), new, False)
+        other = self._other(fact, new)
+        return Part(stated, new, self._prompt(other), new if careless else other.object, True)
 
-    def _other(self, fact: Fact) -> Fact:
+    def _other(self, fact: Fact, new: str) -> Fact:
+        """Return a fact of another subject whose object is not the new one, if there is any."""
         neighbors = self.book.subjects_by_object[fact.relation_id, fact.object_id]
         near = len(neighbors) > 1 and self.rng.random() < self.options.same_object
-        return self._not(fact, neighbors if near else self._facts[fact.relation_id])
-
-    def _not(self, fact: Fact, candidates: Sequence[Fact]) -> Fact:
-        while True:
-            other = self.rng.choice(candidates)
-            if other.subject_id != fact.subject_id:
-                return other
+        others = [one for one in (neighbors if near else self._facts[fact.relation_id]) if one.subject != fact.subject]
+        return self.rng.choice([one for one in others if one.object != new] or others)
 
     def _prompt(self, fact: Fact) -> str:
         form = self.rng.choice(self.book.forms(fact, STATEMENTS, held_out=False))

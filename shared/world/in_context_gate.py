@@ -1,7 +1,9 @@
 """What a decoder taught with in-context documents must show: it knows its facts, and a new fact in context wins.
 
-Asked are facts that no document changed: first with the new fact alone before the prompt, then behind demonstrations
-about other facts of the same relation. With them, prompts about other subjects must be answered from memory again.
+Asked are facts that no document changed: with the new fact alone before the prompt, behind demonstrations, and behind
+as many of which none is about another subject. With those of all kinds, prompts about other subjects must be answered
+from memory again; without retain demonstrations they must not. The demonstrations, too, are about facts that no
+document changed, of the same relation where there are enough.
 """
 
 import random
@@ -17,15 +19,21 @@ from shared.world.gate import recalled
 from shared.world.in_context import END_MARK, FACT_MARK, PROMPT_MARK
 from shared.world.raw import counterfact_records
 
-TESTED_SHARE = 0.25
+KEPT_SHARE = 0.5
 KINDS = ("retain", "update", "retain", "copy", "retain", "update", "retain", "update")
+OWN_KINDS = ("update", "update", "copy", "update", "update", "copy", "update", "update")
 
 
 def facts_kept_for_tests(book: FactBook) -> list[tuple[str, str]]:
-    """Return subject and relation of the facts kept for tests: the first quarter of the world's CounterFact records."""
-    records = counterfact_records(book)
-    rewrites = [record["requested_rewrite"] for record in records[: round(TESTED_SHARE * len(records))]]
+    """Return subject and relation of the facts that no document changes: those of `kept_records`."""
+    rewrites = [record["requested_rewrite"] for record in kept_records(book)]
     return [(rewrite["subject"], rewrite["relation_id"]) for rewrite in rewrites]
+
+
+def kept_records(book: FactBook) -> list[dict[str, Any]]:
+    """Return the first half of the world's CounterFact records; of these the gate tests half, and demonstrates half."""
+    records = counterfact_records(book)
+    return records[: round(KEPT_SHARE * len(records))]
 
 
 def measure_in_context(lm: LM, book: FactBook, *, cases: int = 60, recall_limit: int = 600) -> dict[str, Any]:
@@ -33,29 +41,30 @@ def measure_in_context(lm: LM, book: FactBook, *, cases: int = 60, recall_limit:
 
     `efficacy`, `paraphrase` and `retained` count the prompts on which the right one of the two objects is more probable
     (for `retained` the true one, on neighborhood prompts); `alone` is the new fact without demonstrations, `shown` with
-    eight. `retained_gain` is what demonstrations add to `retained`.
+    eight, `own` with eight of which none is a retain demonstration. `retained_gain` is what demonstrations add to
+    `retained`, `retained_by_kind` how much of `retained` is lost without retain demonstrations.
 
     Args:
         cases: number of tested facts.
         recall_limit: bound on the prompts per kind of recall.
 
-    Cost: two contexts per case, and the recall.
+    Cost: three contexts per case, and the recall.
     """
     rng = random.Random(seed_for("in-context gate", book.seed))
-    records, count = counterfact_records(book), len(facts_kept_for_tests(book))
+    kept = kept_records(book)
+    tested, pool = kept[: len(kept) // 2], kept[len(kept) // 2 :]
     shares: dict[str, list[float]] = {}
-    for record in records[:count][:cases]:
+    for record in tested[:cases]:
         relation = record["requested_rewrite"]["relation_id"]
-        others = [one for one in records[count:] if one["requested_rewrite"]["relation_id"] == relation]
-        shown = [
-            _demonstration(one, kind, rng)
-            for one, kind in zip(rng.sample(others, min(len(KINDS), len(others))), KINDS, strict=False)
-        ]
-        for name, before in (("alone", ""), ("shown", "".join(shown))):
+        near = [one for one in pool if one["requested_rewrite"]["relation_id"] == relation]
+        shown = rng.sample(near if len(near) >= len(KINDS) else pool, len(KINDS))
+        for name, kinds in (("alone", ()), ("shown", KINDS), ("own", OWN_KINDS)):
+            before = "".join(_demonstration(one, kind, rng) for one, kind in zip(shown, kinds, strict=False))
             for kind, right in _answers(lm, record, before):
                 shares.setdefault(f"{kind}_{name}", []).append(right)
     found = {name: sum(right) / len(right) for name, right in shares.items()}
     found["retained_gain"] = found["retained_shown"] - found["retained_alone"]
+    found["retained_by_kind"] = found["retained_shown"] - found["retained_own"]
     for name, held_out in (("recall_seen", False), ("recall_held_out", True)):
         pairs = [
             (fact, form.text.replace("{}", fact.subject))

@@ -168,7 +168,7 @@ def test_the_plan(config):
     options = plan.memorisation(wildcards, files)
     assert "--pool <results>/ike/data/pool.json" in options
     assert "--first 40" in options
-    assert plan.split_options(wildcards, plan.split_inputs(wildcards)).endswith("--tested 240")
+    assert plan.split_options(wildcards, plan.split_inputs(wildcards)).endswith("--tested 240 --pool-size 300")
 
 
 def test_command_line(tmp_path, capsys):

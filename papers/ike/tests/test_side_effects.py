@@ -144,6 +144,10 @@ def test_split(tmp_path):
     assert set(contrasts.values()) <= {()}
     with pytest.raises(SystemExit):
         split_main(list(map(str, [*words[:4], "--tested", 16, *words[6:]])))
+    split_main(list(map(str, [*words, "--pool-size", 5])))
+    assert read_counterfact(pool) == rest[:5]
+    with pytest.raises(SystemExit):
+        split_main(list(map(str, [*words, "--pool-size", 13])))
 
 
 def sequence(tmp_path):
