@@ -9,7 +9,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     # Loaded when it is asked for: most programs of this package need no model.
     if name == "ModelEditor":
-        from shared.model_editor import ModelEditor
+        from shared.editing.model_editor import ModelEditor
 
         return ModelEditor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from shared.command_line import add_model, run
+from shared.editing.command_line import add_model, run
 
 EXAMPLES = """examples:
   python -m shared methods
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     method.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings, such as layers=[5] lr=0.1"
     )
-    method.add_argument("--moments", type=Path, help="second moments of the keys, made by `python -m shared.moments`")
+    method.add_argument("--moments", type=Path, help="second moments of keys, made by `python -m shared.fit.moments`")
     method.add_argument("--corpus", type=Path, help="collect the moments now from this text file, a document per line")
     method.add_argument("--documents", type=int, help="documents read from --corpus (default: all)")
     method.add_argument("--pool", type=Path, help="cases in CounterFact's format that examples may be taken from")
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 1 after an error that the message explains."""
-    return run(_parser(), "shared.door", arguments)
+    return run(_parser(), "shared.editing.door", arguments)
 
 
 if __name__ == "__main__":

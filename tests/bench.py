@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 
 from shared import runtime
-from shared.memory import peak_memory
-from shared.models import LM, load_lm
+from shared.data.requests import Case, read_counterfact
+from shared.model.memory import peak_memory
+from shared.model.models import LM, load_lm
 from shared.provenance import REPOSITORY
 from shared.records import write_text
-from shared.requests import Case, read_counterfact
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from shared.claims import read_claims
-from shared.fetch import read_registry
-from shared.overview import read_items
+from shared.data.fetch import read_registry
 from shared.provenance import REPOSITORY
+from shared.report.claims import read_claims
+from shared.report.overview import read_items
+from shared.report.tables import read_reported
 from shared.settings import check_settings, read_yaml
-from shared.tables import read_reported
 
 PAPERS = sorted(file.parent for file in REPOSITORY.glob("papers/*/Snakefile"))
 SHA256, DIGITS = re.compile(r"[0-9a-f]{64}|-"), re.compile(r"[0-9]+|-")

@@ -8,15 +8,15 @@ from peft import PeftModel
 
 from shared import ModelEditor
 from shared.__main__ import main
-from shared.catalogue import catalogue
-from shared.doctor import described, examine
-from shared.editors import registered
+from shared.data.requests import read_counterfact
+from shared.editing.catalogue import catalogue
+from shared.editing.doctor import described, examine
+from shared.editing.editors import registered
 from shared.errors import ConfigError, DataError
-from shared.models import load_lm
+from shared.model.models import load_lm
+from shared.model.tokens import encode
 from shared.provenance import REPOSITORY
-from shared.requests import read_counterfact
 from shared.tests.families import tiny_model
-from shared.tokens import encode
 
 GOLDEN = REPOSITORY / "tests/golden"
 MODEL, CORPUS = GOLDEN / "model", GOLDEN / "moments/corpus.txt"

@@ -57,9 +57,11 @@ def test_imports_stay_in_their_room(file):
 
 
 def test_a_trespass_would_be_found():
-    names = imported(ast.parse("from papers.memit import edit\nfrom . import key\nimport shared.models"), "papers.rome")
+    names = imported(
+        ast.parse("from papers.memit import edit\nfrom . import key\nimport shared.model.models"), "papers.rome"
+    )
     assert trespasses("papers.rome", names) == {"papers.memit", "papers.memit.edit"}
-    assert trespasses("shared", {"papers.rome.key", "shared.models"}) == {"papers.rome.key"}
+    assert trespasses("shared", {"papers.rome.key", "shared.model.models"}) == {"papers.rome.key"}
     assert trespasses("papers.rome", {"papers.rome", "papers.rome.key", "torch"}) == set()
     names = imported(
         ast.parse('importlib.import_module("papers.rome.editor")\nimportlib.import_module(name)'), "shared"
@@ -121,7 +123,44 @@ def test_faults_would_be_found():
     assert undocumented('"""M."""\nclass A:\n    """A."""\n    def f(self): pass\n    def _g(self): pass\n') == ["f"]
 
 
-LEAVES = ["shared.fetch", "shared.claims", "shared.overview", "shared.plan", "shared.command_line"]
+# Packages of the core, lowest first: a module imports from its own package and from those before it.
+LAYERS = ["data", "model", "edits", "inference", "fit", "traces", "measures", "editing", "learning", "report"]
+
+
+def climbs(layer: str, names: set[str]) -> set[str]:
+    """Return the imports of a package of the core that lead into a higher one."""
+    higher = {f"shared.{other}" for other in LAYERS[LAYERS.index(layer) + 1 :]}
+    return {name for name in names if ".".join(name.split(".")[:2]) in higher}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_core_imports_downwards(layer):
+    files = sorted((REPOSITORY / "shared" / layer).glob("*.py"))
+    assert len(files) > 1
+    for file in files:
+        names = imported(ast.parse(file.read_text()), f"shared.{layer}")
+        assert climbs(layer, names) == set(), f"{name_of(file)} imports from a higher package"
+
+
+def test_a_climb_would_be_found():
+    names = imported(
+        ast.parse("from shared.editing.editors import Editor\nfrom shared.data import fetch"), "shared.fit"
+    )
+    assert climbs("fit", names) == {"shared.editing.editors", "shared.editing.editors.Editor"}
+
+
+def test_every_package_of_the_core_has_its_layer():
+    packages = {file.parent.name for file in (REPOSITORY / "shared").glob("*/__init__.py")}
+    assert packages == {*LAYERS, "world", "tests"}
+
+
+LEAVES = [
+    "shared.data.fetch",
+    "shared.report.claims",
+    "shared.report.overview",
+    "shared.editing.plan",
+    "shared.editing.command_line",
+]
 
 
 def loads_torch(modules: list[str]) -> bool:
@@ -134,7 +173,7 @@ def test_what_only_reads_records_does_not_load_torch():
     items = [file for file in REPOSITORY.glob("papers/*/items/*.py") if file.stem != "__init__"]
     modules = [".".join(file.relative_to(REPOSITORY).with_suffix("").parts) for file in items]
     assert not loads_torch([*LEAVES, *modules])
-    assert loads_torch(["shared.models"])
+    assert loads_torch(["shared.model.models"])
 
 
 def rules(text: str) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from shared.provenance import REPOSITORY
-from shared.tables import read_csv
+from shared.report.tables import read_csv
 from tests.checkout import add_sample_paper, copy_sources, snakemake
 
 CONFIGS = sorted(REPOSITORY.glob("config/*.yaml"))
@@ -80,7 +80,9 @@ def test_a_finished_run_has_nothing_to_do(sample):
     assert "Nothing to be done" in plan(sample)
 
 
-@pytest.mark.parametrize("file", ["papers/sample/counts.py", "shared/tables.py", "papers/sample/items/table_1.py"])
+@pytest.mark.parametrize(
+    "file", ["papers/sample/counts.py", "shared/report/tables.py", "papers/sample/items/table_1.py"]
+)
 def test_comments_rerun_nothing_and_logic_does(sample, file):
     path = sample / file
     before = path.read_text()

@@ -10,7 +10,7 @@ from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
 from shared.errors import ConfigError
-from shared.fetch import read_registry
+from shared.data.fetch import read_registry
 from shared.provenance import REPOSITORY as ROOT
 from shared.provenance import code_digest
 from shared.settings import check_settings, read_yaml

@@ -16,9 +16,9 @@ rule check_claims:
         papers=config["papers"],
         scale=config["scale"],
         figures=subpath(output.csv, parent=True),
-        code=code_digest("shared.claims"),
+        code=code_digest("shared.report.claims"),
     shell:
-        "python -m shared.claims --papers {params.papers} --scale {params.scale} --figures {params.figures}"
+        "python -m shared.report.claims --papers {params.papers} --scale {params.scale} --figures {params.figures}"
         " --csv {output.csv} --markdown {output.markdown} --page {output.page} > {log} 2>&1"
 
 
@@ -39,9 +39,9 @@ rule list_items:
         papers=config["papers"],
         scale=config["scale"],
         figures=subpath(output.page, parent=True),
-        code=code_digest("shared.overview"),
+        code=code_digest("shared.report.overview"),
     shell:
-        "python -m shared.overview --papers {params.papers} --scale {params.scale} --figures {params.figures}"
+        "python -m shared.report.overview --papers {params.papers} --scale {params.scale} --figures {params.figures}"
         " --markdown {output.markdown} --page {output.page} > {log} 2>&1"
 
 
@@ -66,9 +66,9 @@ rule write_pages:
         papers=config["papers"],
         scale=config["scale"],
         figures=subpath(output.index, parent=True),
-        code=code_digest("shared.pages"),
+        code=code_digest("shared.report.pages"),
     shell:
-        "python -m shared.pages --papers {params.papers} --scale {params.scale} --figures {params.figures} > {log} 2>&1"
+        "python -m shared.report.pages --papers {params.papers} --scale {params.scale} --figures {params.figures} > {log} 2>&1"
 
 
 rule record_run:
@@ -84,5 +84,5 @@ rule record_run:
         settings=json.dumps(config, sort_keys=True),
         benchmarks=config["pathvars"]["benchmarks"],
     shell:
-        "python -m shared.run_record --settings {params.settings:q} --benchmarks {params.benchmarks}"
+        "python -m shared.report.run_record --settings {params.settings:q} --benchmarks {params.benchmarks}"
         " --out {output} > {log} 2>&1"

@@ -12,7 +12,7 @@ rule fetch_dataset:
     params:
         name=lambda wildcards: next(entry.name for entry in REGISTRY.values() if entry.file == wildcards.file),
     shell:
-        "python -m shared.fetch registry {params.name} --out {output} > {log} 2>&1"
+        "python -m shared.data.fetch registry {params.name} --out {output} > {log} 2>&1"
 
 
 rule provide_dataset:
@@ -30,4 +30,4 @@ rule provide_dataset:
     conda:
         "../envs/environment.yaml"
     shell:
-        "python -m shared.fetch local {input:q} --out {output} > {log} 2>&1"
+        "python -m shared.data.fetch local {input:q} --out {output} > {log} 2>&1"

@@ -1,7 +1,7 @@
 # Editing and measuring, for every paper that edits cases. A paper's Snakefile includes this file after it has set
 #   pathvars: paper="<paper>"
 #   PLAN = RunPlan("<paper>", config, [modules in which the editors of its runs register themselves])
-# (`shared/plan.py`, or a class on top of it). Made here, under <results>/<paper>/{model}/{run}/: probes.jsonl (one line
+# (`shared/editing/plan.py`, or a class on top of it). Made here, under <results>/<paper>/{model}/{run}/: probes.jsonl (one line
 # per probe), cases.csv (metrics of each case) and summary.csv (means with intervals). The paper's config holds `models`,
 # `editors`, `contexts`, `generation`, `block`, `max_tokens`, `max_cases` and `runs`, each run with dataset, cases,
 # variants and generation, and where it wants them protocol, other_facts and metrics.
@@ -36,9 +36,9 @@ rule sample_contexts:
         model=subpath(input.card, parent=True),
         sampled=PLAN.context_options,
         device=PLAN.device,
-        code=code_digest("shared.sample_contexts"),
+        code=code_digest("shared.fit.sample_contexts"),
     shell:
-        "python -m shared.sample_contexts --model {params.model} {params.sampled:q}"
+        "python -m shared.fit.sample_contexts --model {params.model} {params.sampled:q}"
         " --threads {threads} {params.device} --out {output} > {log} 2>&1"
 
 
@@ -63,9 +63,9 @@ rule edit_cases:
     params:
         options=PLAN.evaluation,
         variants=PLAN.variants,
-        code=code_digest("shared.edit_cases", *PLAN.methods),
+        code=code_digest("shared.editing.edit_cases", *PLAN.methods),
     shell:
-        "python -m shared.edit_cases {params.options} --variants {params.variants:q}"
+        "python -m shared.editing.edit_cases {params.options} --variants {params.variants:q}"
         " --shard {wildcards.scatteritem} --threads {threads} --out {output} > {log} 2>&1"
 
 
@@ -100,7 +100,7 @@ rule measure_cases:
     params:
         measures=PLAN.measures,
         references=PLAN.reference_options,
-        code=code_digest("shared.measure"),
+        code=code_digest("shared.measures.measure"),
     shell:
-        "python -m shared.measure --probes {input.probes} {params.measures} --cases {input.cases}"
+        "python -m shared.measures.measure --probes {input.probes} {params.measures} --cases {input.cases}"
         " {params.references} --per-case {output.cases} --summary {output.summary} > {log} 2>&1"

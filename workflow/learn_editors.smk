@@ -2,7 +2,7 @@
 # it has set
 #   pathvars: paper="<paper>"
 #   PLAN = StudyPlan("<paper>", config, [modules of learned methods])
-# (`shared/study_plan.py`). Made here, under <results>/<paper>/studies/{study}/: editors/ (a trained editor per variant
+# (`shared/learning/study_plan.py`). Made here, under <results>/<paper>/studies/{study}/: editors/ (a trained editor per variant
 # and the history of its training), rows.jsonl (one line per question) and summary.csv (means with intervals). Checkpoints
 # stand beside them, outside of any rule's outputs: a run that was killed goes on from the last one.
 
@@ -30,9 +30,9 @@ rule train_editors:
         model=subpath(input.card, parent=True),
         options=PLAN.study_options,
         variants=PLAN.trained_variants,
-        code=code_digest("shared.learn_editors", *PLAN.learned),
+        code=code_digest("shared.learning.learn_editors", *PLAN.learned),
     shell:
-        "python -m shared.learn_editors train --model {params.model} --files {input.files} {params.options}"
+        "python -m shared.learning.learn_editors train --model {params.model} --files {input.files} {params.options}"
         " --variants {params.variants:q} --threads {threads} --out {output} > {log} 2>&1"
 
 
@@ -57,7 +57,7 @@ rule test_editors:
         model=subpath(input.card, parent=True),
         options=PLAN.test_options,
         variants=PLAN.trained_variants,
-        code=code_digest("shared.learn_editors", *PLAN.learned),
+        code=code_digest("shared.learning.learn_editors", *PLAN.learned),
     shell:
-        "python -m shared.learn_editors test --model {params.model} --files {input.files} {params.options}"
+        "python -m shared.learning.learn_editors test --model {params.model} --files {input.files} {params.options}"
         " --variants {params.variants:q} --threads {threads} --editors {input.editors} --out {output.rows} > {log} 2>&1"

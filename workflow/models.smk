@@ -167,7 +167,7 @@ rule fetch_model:
         revision=described("revision"),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m shared.checkpoints hub {params.hub} --revision {params.revision}"
+        "python -m shared.model.checkpoints hub {params.hub} --revision {params.revision}"
         " --out {params.folder} > {log} 2>&1"
 
 
@@ -187,7 +187,7 @@ rule link_model:
         path=described("path"),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m shared.checkpoints path {params.path:q} --out {params.folder} > {log} 2>&1"
+        "python -m shared.model.checkpoints path {params.path:q} --out {params.folder} > {log} 2>&1"
 
 
 rule second_moments:
@@ -208,7 +208,7 @@ rule second_moments:
     params:
         model=subpath(input.card, parent=True),
         options=moment_options(),
-        code=code_digest("shared.moments"),
+        code=code_digest("shared.fit.moments"),
     shell:
-        "python -m shared.moments collect --model {params.model} --corpus {input.corpus} {params.options}"
+        "python -m shared.fit.moments collect --model {params.model} --corpus {input.corpus} {params.options}"
         " --threads {threads} --out {output} > {log} 2>&1"

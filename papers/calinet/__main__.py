@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from papers.calinet import PAPER
-from shared.command_line import add_model, new_parser, run
+from shared.editing.command_line import add_model, new_parser, run
 
 EXAMPLES = """examples:
   python -m papers.calinet assess --model results/models/world-small --statements mine.jsonl

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from papers.calinet.calibration_facts import CalibrationFact
-from shared.forward import pad_right, token_batches
-from shared.models import LM
-from shared.scoring import score_targets
-from shared.tokens import encode, target_ids
+from shared.inference.scoring import score_targets
+from shared.model.forward import pad_right, token_batches
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 
 
 @dataclass(frozen=True)

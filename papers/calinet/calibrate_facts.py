@@ -24,7 +24,7 @@ from papers.calinet.reading_slots import promoted_words, shift
 from papers.calinet.slots import Slots, SlotSettings, begin
 from shared import runtime
 from shared.errors import ConfigError, DataError, reported
-from shared.models import LM, load_lm
+from shared.model.models import LM, load_lm
 from shared.records import atomic_path
 from shared.world.factbook import FactBook
 

@@ -8,9 +8,9 @@ from typing import Any
 from papers.calinet.calibration_facts import CalibrationFact
 from papers.calinet.continued_pretraining import PretrainingSettings, pretrained
 from papers.calinet.slots import Slots, SlotSettings, calibrate, statements
-from shared.deltas import applied
+from shared.edits.deltas import applied
 from shared.errors import ConfigError
-from shared.models import LM
+from shared.model.models import LM
 
 VANILLA, CALINET, PRETRAINED = METHODS = ("vanilla", "calinet", "cp")
 

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.data.templates import fill
 from shared.errors import DataError
 from shared.seeding import seed_for
-from shared.templates import fill
 from shared.world.factbook import STATEMENTS, Fact, FactBook
 
 CONTRASTS = 3

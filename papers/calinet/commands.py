@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from papers.calinet.assessment import contrast_scores
 from papers.calinet.slots import SlotSettings
 from papers.calinet.slots import calibrate as train
-from shared.command import load, say
-from shared.deltas import applied
+from shared.editing.command import load, say
+from shared.edits.deltas import applied
 from shared.errors import DataError
-from shared.models import LM
+from shared.inference.text_batches import encode_row
+from shared.model.models import LM
 from shared.records import read_jsonl, write_tensors
-from shared.text_batches import encode_row
 
 
 class Statement(BaseModel):

@@ -8,9 +8,9 @@ import torch
 
 from papers.calinet.slots import statement_loss
 from shared.errors import ConfigError, NumericalError
-from shared.models import LM
+from shared.inference.text_batches import TextRow
+from shared.model.models import LM
 from shared.seeding import seed_for
-from shared.text_batches import TextRow
 
 
 @dataclass(frozen=True)

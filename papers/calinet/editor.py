@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from papers.calinet.slots import SlotSettings, calibrate
-from shared.deltas import Edit
-from shared.editors import register
+from shared.data.requests import EditRequest
+from shared.data.templates import fill
+from shared.editing.editors import register
+from shared.edits.deltas import Edit
 from shared.errors import ConfigError
-from shared.models import LM
-from shared.requests import EditRequest
-from shared.templates import fill
-from shared.text_batches import encode_row
+from shared.inference.text_batches import encode_row
+from shared.model.models import LM
 
 
 class CaliNetEditor:

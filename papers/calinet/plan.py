@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.plan import PAPER_SCALE
-from shared.reporting import item_sources
+from shared.editing.plan import PAPER_SCALE
+from shared.report.reporting import item_sources
 
 # Item → the files of a model's results that it reads.
 FILES = {
@@ -70,7 +70,7 @@ class Plan:
 
     def scripts(self) -> list[str]:
         """Return the modules that make the items."""
-        return ["shared.make_items", *(f"papers.calinet.items.{item}" for item in FILES)]
+        return ["shared.report.make_items", *(f"papers.calinet.items.{item}" for item in FILES)]
 
     def settings(self) -> str:
         """Return, as JSON, what the items show and how ours compare with the paper's models."""

@@ -14,12 +14,12 @@ from papers.calinet.assessment import word_overlap
 from papers.calinet.calibration import VANILLA, calibrated, settings_of
 from papers.calinet.calibration_facts import CalibrationFact, calibration_facts
 from papers.calinet.continued_pretraining import PretrainingSettings, pretrained
+from shared.data.templates import fill
 from shared.errors import DataError
-from shared.models import LM
-from shared.scoring import score_targets
-from shared.templates import fill
-from shared.text_batches import encode_row
-from shared.tokens import encode, target_ids
+from shared.inference.scoring import score_targets
+from shared.inference.text_batches import encode_row
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 from shared.world.factbook import FactBook
 
 Row = dict[str, Any]

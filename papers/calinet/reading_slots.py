@@ -7,9 +7,9 @@ import torch
 
 from papers.calinet.calibration_facts import CalibrationFact
 from papers.calinet.slots import Slots
-from shared.models import LM
-from shared.text_batches import encode_row
-from shared.tokens import target_ids
+from shared.inference.text_batches import encode_row
+from shared.model.models import LM
+from shared.model.tokens import target_ids
 
 TOP = 10
 

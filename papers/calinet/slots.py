@@ -13,13 +13,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from papers.calinet.calibration_facts import CalibrationFact
-from shared.added_neurons import AddedNeurons, attach
-from shared.deltas import Edit
+from shared.edits.added_neurons import AddedNeurons, attach
+from shared.edits.deltas import Edit
 from shared.errors import ConfigError, NumericalError
-from shared.last_layer import LastLayer, States
-from shared.models import LM
+from shared.inference.last_layer import LastLayer, States
+from shared.inference.text_batches import IGNORED, TextRow, collate, encode_row, predictions
+from shared.model.models import LM
 from shared.seeding import seed_for
-from shared.text_batches import IGNORED, TextRow, collate, encode_row, predictions
 
 DEFAULT, ZERO_OUT = STARTS = ("default", "zero_out")
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from papers.ffn_memories import PAPER
-from shared.command_line import add_model, new_parser, run
+from shared.editing.command_line import add_model, new_parser, run
 
 EXAMPLES = """examples:
   python -m papers.ffn_memories values --model results/models/world-small --layer 6 --show 20

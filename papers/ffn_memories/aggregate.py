@@ -20,8 +20,8 @@ from papers.ffn_memories.projection import project
 from papers.ffn_memories.read_keys import add_corpus, open_corpus, write
 from papers.ffn_memories.states import passes
 from shared.errors import reported
-from shared.intervals import mean_intervals
-from shared.models import LM
+from shared.measures.intervals import mean_intervals
+from shared.model.models import LM
 from shared.records import write_tensors
 from shared.seeding import seed_for
 

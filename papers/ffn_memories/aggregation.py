@@ -15,7 +15,7 @@ from torch import Tensor
 
 from papers.ffn_memories.projection import project
 from papers.ffn_memories.states import Pass, values_of
-from shared.models import LM
+from shared.model.models import LM
 
 DOMINANT = 10
 BREAKDOWN = ("residual", "ffn", "agreement", "composition")

@@ -8,10 +8,10 @@ from papers.ffn_memories.aggregation import Values, at
 from papers.ffn_memories.projection import project, read_vectors
 from papers.ffn_memories.states import passes, values_of
 from papers.ffn_memories.triggers import find_triggers
-from shared.command import load, say
+from shared.editing.command import load, say
 from shared.errors import ConfigError, DataError
-from shared.models import LM
-from shared.tokens import encode
+from shared.model.models import LM
+from shared.model.tokens import encode
 
 
 def _checked(lm: LM, keys: list[int]) -> list[int]:

@@ -16,9 +16,9 @@ from scipy.stats import binom
 
 from papers.ffn_memories.projection import read_vectors
 from papers.ffn_memories.states import values_of
-from shared.models import LM
+from shared.model.models import LM
+from shared.model.tokens import encode
 from shared.seeding import seed_for
-from shared.tokens import encode
 from shared.world.factbook import FactBook
 
 WORDS, MIXED = "words", "mixed"

@@ -23,11 +23,11 @@ from torch import Tensor
 from papers.ffn_memories.concepts import best_values, random_values, read_concepts, token_classes
 from papers.ffn_memories.read_keys import add_corpus, open_corpus, write
 from shared.errors import ConfigError, reported
-from shared.forward import embed, logits, pad_right, run_blocks, token_batches
-from shared.hooks import replace
-from shared.models import LM
+from shared.model.forward import embed, logits, pad_right, run_blocks, token_batches
+from shared.model.hooks import replace
+from shared.model.models import LM
+from shared.model.tokens import encode
 from shared.seeding import seed_for
-from shared.tokens import encode
 from shared.world.factbook import FactBook
 
 log = logging.getLogger(__name__)

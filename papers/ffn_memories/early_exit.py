@@ -27,7 +27,7 @@ from papers.ffn_memories.read_keys import write
 from papers.ffn_memories.states import values_of
 from shared import runtime
 from shared.errors import DataError, reported
-from shared.models import LM, load_lm
+from shared.model.models import LM, load_lm
 from shared.records import read_tensors
 
 log = logging.getLogger(__name__)

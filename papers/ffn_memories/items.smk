@@ -19,7 +19,7 @@ rule make_items_of_2021:
         folder=subpath(output[0], parent=True),
         code=code_digest(*PLAN.scripts("a")),
     shell:
-        "python -m shared.make_items --package papers.ffn_memories.items --items {params.made_from:q}"
+        "python -m shared.report.make_items --package papers.ffn_memories.items --items {params.made_from:q}"
         " --settings {params.settings:q} --reported {input.reported} --folder {params.folder} > {log} 2>&1"
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.plan import PAPER_SCALE
-from shared.reporting import item_sources
+from shared.editing.plan import PAPER_SCALE
+from shared.report.reporting import item_sources
 
 # Records whose classes of words come from the facts that the corpus states.
 NEED_FACTS = ("concepts", "control")
@@ -97,7 +97,7 @@ class Plan:
 
     def scripts(self, paper: str) -> list[str]:
         """Return the modules that make a paper's items."""
-        return ["shared.make_items", *(f"papers.ffn_memories.items.{item}" for item in self.items(paper))]
+        return ["shared.report.make_items", *(f"papers.ffn_memories.items.{item}" for item in self.items(paper))]
 
     def comparison(self, paper: str) -> str:
         """Return, as JSON, which model of paper `a` or `b` ours stands for, and what the items need to know."""

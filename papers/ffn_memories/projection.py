@@ -14,7 +14,7 @@ from torch import Tensor
 
 from papers.ffn_memories.states import values_of
 from shared.errors import ConfigError
-from shared.models import LM
+from shared.model.models import LM
 
 PROJECTIONS = ("normed", "plain")
 

@@ -21,10 +21,10 @@ from papers.ffn_memories.states import passes
 from papers.ffn_memories.triggers import Triggers, find_triggers
 from shared import runtime
 from shared.errors import reported
-from shared.models import LM, load_lm
+from shared.model.models import LM, load_lm
+from shared.model.tokens import encode
 from shared.records import atomic_path
 from shared.seeding import seed_for
-from shared.tokens import encode
 from shared.world.factbook import FactBook
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from shared.forward import embed, pad_right, run_blocks, token_batches
-from shared.hooks import capture
-from shared.lean import fused_gelu
-from shared.models import LM, Architecture
+from shared.model.forward import embed, pad_right, run_blocks, token_batches
+from shared.model.hooks import capture
+from shared.model.lean import fused_gelu
+from shared.model.models import LM, Architecture
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from papers.ffn_memories.states import passes
-from shared.models import LM
+from shared.model.models import LM
 from shared.records import read_tensors, write_tensors
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from papers.ike import PAPER
-from shared.command_line import add_model, new_parser, run
+from shared.editing.command_line import add_model, new_parser, run
 
 EXAMPLES = """examples:
   python -m papers.ike edit --model results/models/world-context --pool results/ike/data/pool.json -k 8 \\

@@ -7,8 +7,8 @@ from papers.ike.cleaning import cleaned
 from papers.ike.demonstrations import Demonstration, demonstrate, kinds_of
 from papers.ike.hyperparams import IkeHyperparams
 from papers.ike.retrieval import Pool, fact_key, make_encoder, require_records
+from shared.data.requests import Case, EditRequest
 from shared.errors import ConfigError
-from shared.requests import Case, EditRequest
 from shared.seeding import seed_for
 
 

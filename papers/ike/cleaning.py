@@ -2,7 +2,7 @@
 
 import logging
 
-from shared.requests import Case
+from shared.data.requests import Case
 
 log = logging.getLogger(__name__)
 

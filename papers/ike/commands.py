@@ -4,11 +4,11 @@ import argparse
 
 from papers.ike import PAPER
 from papers.ike.editor import IkeEditor
-from shared import command
-from shared.command import load, say
-from shared.models import LM
+from shared.data.requests import Case, read_counterfact, read_requests
+from shared.editing import command
+from shared.editing.command import load, say
+from shared.model.models import LM
 from shared.records import write_text
-from shared.requests import Case, read_counterfact, read_requests
 
 READERS = {"counterfact": read_counterfact, "requests": read_requests}
 # What the shared command line knows besides and an edit by context does not have.

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.data.requests import Case, EditRequest
+from shared.data.templates import fill
 from shared.errors import ConfigError, DataError
-from shared.requests import Case, EditRequest
-from shared.templates import fill
 
 Kind = Literal["copy", "update", "retain"]
 KINDS: tuple[Kind, ...] = ("copy", "update", "retain")

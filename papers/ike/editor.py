@@ -8,12 +8,12 @@ from typing import Any
 from papers.ike.choice import Chooser
 from papers.ike.demonstrations import Demonstration, context_of
 from papers.ike.hyperparams import IkeHyperparams
-from shared.deltas import Edit
-from shared.editors import register
+from shared.data.requests import Case, EditRequest
+from shared.editing.editors import register
+from shared.edits.deltas import Edit
 from shared.errors import DataError
-from shared.models import LM
-from shared.requests import Case, EditRequest
-from shared.tokens import encode
+from shared.model.models import LM
+from shared.model.tokens import encode
 
 log = logging.getLogger(__name__)
 

@@ -21,19 +21,19 @@ import torch
 
 from papers.ike.sequences import oldest_and_all, read_sequences, sequences_of
 from shared import runtime
-from shared.deltas import applied
-from shared.edit_cases import import_methods, make_editors
-from shared.editors import Editor
+from shared.data.requests import EditRequest, read_counterfact
+from shared.data.templates import fill
+from shared.editing.edit_cases import import_methods, make_editors
+from shared.editing.editors import Editor
+from shared.editing.runs import DEFAULT_CONTEXTS, expand
+from shared.edits.deltas import applied
 from shared.errors import reported
-from shared.intervals import mean_interval
-from shared.models import LM, load_lm
+from shared.fit.second_moment import SecondMoments
+from shared.inference.scoring import score_targets
+from shared.measures.intervals import mean_interval
+from shared.model.models import LM, load_lm
+from shared.model.tokens import encode, target_ids
 from shared.records import atomic_path, read_json, write_json
-from shared.requests import EditRequest, read_counterfact
-from shared.runs import DEFAULT_CONTEXTS, expand
-from shared.scoring import score_targets
-from shared.second_moment import SecondMoments
-from shared.templates import fill
-from shared.tokens import encode, target_ids
 from shared.world.factbook import FactBook
 
 log = logging.getLogger(__name__)

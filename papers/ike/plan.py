@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.plan import RunPlan
-from shared.reporting import item_sources
+from shared.editing.plan import RunPlan
+from shared.report.reporting import item_sources
 
 METHODS = ["papers.ike.editor", "papers.rome.editor", "papers.rome.baselines"]
 FACTS = "facts"
@@ -39,11 +39,11 @@ class Plan(RunPlan):
         return {"pool": POOL}
 
     def evaluation(self, wildcards: Any, input: Any) -> str:  # noqa: A002
-        """Return the options of `shared.edit_cases` that a run's files and settings decide."""
+        """Return the options of `shared.editing.edit_cases` that a run's files and settings decide."""
         return f"{super().evaluation(wildcards, input)} --pool {input.pool}"
 
     def measures(self, wildcards: Any) -> str:
-        """Return the options of `shared.measure`; attribute prompts enter no metric of a case."""
+        """Return the options of `shared.measures.measure`; attribute prompts enter no metric of a case."""
         return "--dataset counterfact"
 
     def references(self, wildcards: Any) -> dict[str, str]:

@@ -10,9 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int
 
+from shared.data.requests import EditRequest
+from shared.data.templates import fill
 from shared.errors import ConfigError, DataError
-from shared.requests import EditRequest
-from shared.templates import fill
 
 _ROWS = 1024  # queries whose nearness to the whole pool is held at a time
 

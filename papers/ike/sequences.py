@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from shared.data.requests import EditRequest
 from shared.errors import DataError
 from shared.records import read_json
-from shared.requests import EditRequest
 from shared.seeding import seed_for
 from shared.world.factbook import FactBook
 

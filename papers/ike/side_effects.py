@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from shared import runtime
+from shared.data.probes import POST, PRE, ProbeRow, read_rows
 from shared.errors import DataError, reported
-from shared.intervals import mean_interval
-from shared.metrics import probe_frame
-from shared.probes import POST, PRE, ProbeRow, read_rows
+from shared.measures.intervals import mean_interval
+from shared.measures.metrics import probe_frame
 from shared.records import atomic_path
 
 log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from typing import Any
 from papers.ike.cleaning import clean_paraphrase
 from papers.ike.contrasts import read_relations, related_relations
 from shared import runtime
+from shared.data.requests import read_counterfact
+from shared.data.templates import fill
 from shared.errors import DataError, reported
 from shared.records import read_json, write_json
-from shared.requests import read_counterfact
-from shared.templates import fill
 from shared.world.factbook import FactBook
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from papers.kn import PAPER
-from shared.command_line import add_edit, add_evaluate, add_model, new_parser, run
+from shared.editing.command_line import add_edit, add_evaluate, add_model, new_parser, run
 
 EXAMPLES = """examples:
   python -m papers.kn find --model results/models/world-masked --answer doctor \\

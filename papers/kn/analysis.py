@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from papers.kn.neurons import Neuron
-from shared.intervals import Interval, bootstrap_means, percentile_bounds
+from shared.measures.intervals import Interval, bootstrap_means, percentile_bounds
 from shared.records import read_json
 from shared.seeding import seed_for
 

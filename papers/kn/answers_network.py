@@ -15,10 +15,10 @@ from transformers.activations import ACT2FN
 from transformers.modeling_outputs import BaseModelOutput
 
 from papers.kn.network import ACTIVATION, CleanRun, Cloze, Network, multiplied, watched
-from shared.answers import answer_ids
-from shared.architectures import Architecture
 from shared.errors import DataError, ModelError
-from shared.hooks import replace
+from shared.inference.answers import answer_ids
+from shared.model.architectures import Architecture
+from shared.model.hooks import replace
 
 
 @dataclass(frozen=True)

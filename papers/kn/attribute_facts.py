@@ -19,10 +19,10 @@ from tqdm import tqdm
 from papers.kn.attribution import AttributionSettings, attribute, strongest
 from papers.kn.facts import Bag, add_options, open_chosen
 from papers.kn.network import Network
+from shared.editing.runs import shard_bounds
 from shared.errors import reported
-from shared.integrated_gradients import GRIDS
 from shared.records import write_jsonl
-from shared.runs import shard_bounds
+from shared.traces.integrated_gradients import GRIDS
 
 log = logging.getLogger(__name__)
 

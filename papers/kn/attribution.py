@@ -17,7 +17,7 @@ from torch import Tensor
 from papers.kn.network import ACTIVATION, PREACTIVATION, SITES, CleanRun, Cloze, Network
 from papers.kn.neurons import FLOOR
 from shared.errors import ConfigError
-from shared.integrated_gradients import GRIDS, path_gradient, riemann
+from shared.traces.integrated_gradients import GRIDS, path_gradient, riemann
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from papers.kn.network import ACTIVATION, CleanRun, Cloze, Network, multiplied, watched
 from shared.errors import DataError
-from shared.forward import KeyValues, embed, logits, run_blocks
-from shared.tokens import encode, target_ids
+from shared.model.forward import KeyValues, embed, logits, run_blocks
+from shared.model.tokens import encode, target_ids
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from papers.kn.interventions import scaled_logits
 from papers.kn.loading import open_network
 from papers.kn.network import Cloze, Network
 from papers.kn.neurons import Neuron, coarse, refine
-from shared import command, runtime
-from shared.command import say
-from shared.editors import Editor, make_editor
+from shared import runtime
+from shared.editing import command
+from shared.editing.command import say
+from shared.editing.editors import Editor, make_editor
 from shared.errors import ConfigError, DataError
-from shared.models import LM
+from shared.model.models import LM
 from shared.records import atomic_path
 
 AGREEING = 3

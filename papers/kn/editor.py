@@ -21,14 +21,14 @@ from papers.kn.causal import CausalNetwork
 from papers.kn.network import PREACTIVATION, Cloze
 from papers.kn.neurons import Neuron, coarse
 from papers.kn.value_edits import value_edit
-from shared.architectures import EncoderDecoder
-from shared.deltas import Edit, merge
-from shared.editors import register
+from shared.data.requests import EditRequest
+from shared.data.templates import fill
+from shared.editing.editors import register
+from shared.edits.deltas import Edit, merge
 from shared.errors import ConfigError, DataError
-from shared.models import LM
-from shared.requests import EditRequest
-from shared.templates import fill
-from shared.tokens import encode, target_ids
+from shared.model.architectures import EncoderDecoder
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 
 REMOVED = 2.0
 Asked = CausalNetwork | AnswerNetwork

@@ -1,7 +1,7 @@
 # Items that are made from the same records are made together, in one process: a table's long form (.csv), its form for
 # reading (.md) and its page (.html); a figure (.svg, .png) and the numbers that it shows (.csv).
 MAKE = (
-    "python -m shared.make_items --package papers.kn.items --items {params.made_from:q} --settings {params.settings:q}"
+    "python -m shared.report.make_items --package papers.kn.items --items {params.made_from:q} --settings {params.settings:q}"
     " --reported {input.reported} --folder {params.folder} > {log} 2>&1"
 )
 

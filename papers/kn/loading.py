@@ -7,7 +7,7 @@ import torch
 from papers.kn.causal import CausalNetwork
 from papers.kn.masked import MaskedNetwork
 from papers.kn.network import Network
-from shared.models import load_lm, load_model
+from shared.model.models import load_lm, load_model
 from shared.records import read_json
 
 CAUSAL, MASKED = KINDS = ("causal", "masked")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from papers.kn.network import ACTIVATION, CleanRun, Cloze, Network, multiplied, watched
 from shared.errors import DataError
-from shared.hooks import capture, first_tensor
+from shared.model.hooks import capture, first_tensor
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from shared.errors import ModelError
-from shared.forward import token_batches
-from shared.hooks import capture, replace, replace_inputs
-from shared.models import LM, Architecture
+from shared.model.forward import token_batches
+from shared.model.hooks import capture, replace, replace_inputs
+from shared.model.models import LM, Architecture
 
 # Where a neuron is read and changed: after the nonlinearity, or before it (the re-implementation for GPT models).
 ACTIVATION, PREACTIVATION = SITES = ("activation", "preactivation")

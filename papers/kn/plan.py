@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.plan import PAPER_SCALE
-from shared.reporting import item_sources
+from shared.editing.plan import PAPER_SCALE
+from shared.report.reporting import item_sources
 
 FILES = ("patterns", "facts")
 # Items that one job makes → the rule's input that each is made from. Those of LEAD show one model.
@@ -67,7 +67,7 @@ class Plan:
 
     def scripts(self, group: str) -> list[str]:
         """Return the modules that make a group's items."""
-        return ["shared.make_items", *(f"papers.kn.items.{item}" for item in GROUPS[group])]
+        return ["shared.report.make_items", *(f"papers.kn.items.{item}" for item in GROUPS[group])]
 
     def common(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
         """Return the options that all programs with a model take."""

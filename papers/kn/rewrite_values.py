@@ -24,7 +24,7 @@ from papers.kn.neurons import Neuron, most_frequent, own
 from papers.kn.random_sets import random_neurons
 from papers.kn.select_neurons import read_neurons
 from papers.kn.value_edits import erase, read_out, update
-from shared.deltas import Edit, applied
+from shared.edits.deltas import Edit, applied
 from shared.errors import ConfigError, reported
 from shared.records import atomic_path
 from shared.seeding import seed_for

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from papers.kn.network import Cloze, Network
 from papers.kn.neurons import Neuron
-from shared.deltas import Edit, WeightDelta
+from shared.edits.deltas import Edit, WeightDelta
 
 Change = Callable[[Float[Tensor, "neuron d_model"]], Float[Tensor, "neuron d_model"]]
 

@@ -3,7 +3,7 @@
 import argparse
 
 from papers.knowledge_editor.method import KnowledgeEditor
-from shared.learned_commands import edit_with, train_one
+from shared.learning.learned_commands import edit_with, train_one
 
 SMALL = {"lstm_hidden": 64, "hidden": 64, "condition": 128}
 FASTER = {"steps": 250, "lr": 1e-3, "edit_weight": 0.25, "validate_every": 25, "validation_edits": 20}

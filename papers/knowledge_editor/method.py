@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_sequence
 
+from shared.edits.factor_edits import Changes, LowRank
+from shared.edits.gradient_factors import factor_rows, token_factors
 from shared.errors import ConfigError
-from shared.factor_edits import Changes, LowRank
-from shared.gradient_factors import factor_rows, token_factors
-from shared.learned_editors import Edits, LearnedEditor, group_losses, linear_maps, map_shape, register_learned
-from shared.models import LM
-from shared.text_batches import predictions
+from shared.inference.text_batches import predictions
+from shared.learning.learned_editors import Edits, LearnedEditor, group_losses, linear_maps, map_shape, register_learned
+from shared.model.models import LM
 
 
 @dataclass(frozen=True)

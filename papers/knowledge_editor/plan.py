@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.study_plan import StudyPlan
+from shared.learning.study_plan import StudyPlan
 
 LEARNED = ["papers.knowledge_editor.method", "papers.mend.tuning"]
 STUDIES = ["claims", "questions"]

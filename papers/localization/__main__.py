@@ -7,7 +7,7 @@ from pathlib import Path
 
 from papers.localization import PAPER
 from papers.localization.problems import PROBLEMS
-from shared.command_line import add_editor, add_model, new_parser, run
+from shared.editing.command_line import add_editor, add_model, new_parser, run
 
 EDITORS = {
     "rome": "",

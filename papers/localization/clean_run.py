@@ -2,7 +2,8 @@
 
 An edit of layer l leaves the residual stream that enters block l as it was. So the unedited model runs once over all
 texts, which gives the probabilities before any edit, and keeps that stream at the lowest layer of each group of edits;
-a text under an edit starts from there. Each text of a batch carries its own fact's edit (`shared.deltas.row_edits`).
+a text under an edit starts from there. Each text of a batch carries its own fact's edit, see
+`shared.edits.deltas.row_edits`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +14,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shared.deltas import Edit, row_edits
+from shared.edits.deltas import Edit, row_edits
 from shared.errors import ConfigError, NumericalError
-from shared.fitting import Reads, Row, embed_rows
-from shared.forward import run_blocks, token_batches
-from shared.lean import fused_gelu, mlp_only_at
-from shared.models import LM
+from shared.fit.fitting import Reads, Row, embed_rows
+from shared.model.forward import run_blocks, token_batches
+from shared.model.lean import fused_gelu, mlp_only_at
+from shared.model.models import LM
 
 
 @dataclass(frozen=True)

@@ -19,19 +19,19 @@ from papers.localization.problems import problem_named
 from papers.localization.scores import score_edit
 from papers.localization.settings import CONFIG, editor_of, method_settings
 from papers.localization.tracing import trace_cases
-from shared.command import load, moments_for, say
-from shared.drawing import heat_map
-from shared.edit_cases import import_methods
-from shared.editors import takes_of
+from shared.data.probes import rewrite_prompt
+from shared.data.requests import Case, EditRequest
+from shared.editing.command import load, moments_for, say
+from shared.editing.edit_cases import import_methods
+from shared.editing.editors import takes_of
+from shared.editing.published import model_key
 from shared.errors import ConfigError, DataError
-from shared.models import LM
-from shared.plots import new_figure, save_figure
-from shared.probes import rewrite_prompt
-from shared.published import model_key
+from shared.model.models import LM
+from shared.model.tokens import encode
 from shared.records import atomic_path
-from shared.requests import Case, EditRequest
+from shared.report.drawing import heat_map
+from shared.report.plots import new_figure, save_figure
 from shared.settings import read_yaml
-from shared.tokens import encode
 
 METHODS = ["papers.localization.tuning", "papers.rome.editor", "papers.memit.editor"]
 MOST_LAYERS = 8

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from shared.errors import DataError
-from shared.models import LM
-from shared.noise import make_noise
-from shared.tokens import find_subject
+from shared.model.models import LM
+from shared.model.tokens import find_subject
+from shared.traces.noise import make_noise
 
 NOISE_SEED = 1
 
@@ -44,7 +44,7 @@ def subject_range(lm: LM, ids: list[int], subject: str) -> tuple[int, int] | Non
 
 
 def noise_scale(lm: LM, rule: str, subjects: Sequence[str]) -> float:
-    """Return the standard deviation of the noise that a rule such as `s3` or `0.094` names (`shared.noise`)."""
+    """Return the standard deviation of the noise that a rule such as `s3` or `0.094` names (`shared.traces.noise`)."""
     return make_noise(lm, rule, subjects).scale
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.data.reading import load_records
+from shared.data.requests import Case, EditRequest, read_counterfact, read_zsre
 from shared.errors import ConfigError, DataError
-from shared.reading import load_records
-from shared.requests import Case, EditRequest, read_counterfact, read_zsre
 from shared.seeding import seed_for
 
 UNRELATED_MARK = "nq question: "

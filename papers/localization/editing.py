@@ -28,14 +28,14 @@ from papers.localization.modes import Mode
 from papers.localization.probes import ESSENCE, Probe, ProbeSettings, probes_for
 from papers.localization.problems import PROBLEMS, Problem, problem_named, request_for
 from papers.localization.scores import perplexity
-from shared.edit_cases import import_methods
-from shared.editors import Editor, make_editor, takes_of
+from shared.data.requests import Case
+from shared.editing.edit_cases import import_methods
+from shared.editing.editors import Editor, make_editor, takes_of
+from shared.editing.runs import blocks_of
 from shared.errors import ConfigError, DataError, reported
-from shared.models import LM
+from shared.fit.second_moment import SecondMoments
+from shared.model.models import LM
 from shared.records import read_json, write_jsonl
-from shared.requests import Case
-from shared.runs import blocks_of
-from shared.second_moment import SecondMoments
 
 log = logging.getLogger(__name__)
 DIGITS = 10
@@ -204,8 +204,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--label", help="its name in the rows (default: the registered one)")
     parser.add_argument("--layers", type=int, nargs="+", required=True, help="central layers, from 0")
     parser.add_argument("--window", type=int, default=1, help="layers edited together (default: 1)")
-    parser.add_argument("--moments", type=Path, help="second moments of keys, made by python -m shared.moments")
-    parser.add_argument("--contexts", type=Path, help="context templates, made by python -m shared.sample_contexts")
+    parser.add_argument("--moments", type=Path, help="second moments of keys, made by python -m shared.fit.moments")
+    parser.add_argument("--contexts", type=Path, help="context templates, made by python -m shared.fit.sample_contexts")
     parser.add_argument("--paraphrases", type=int, help="paraphrases asked at most (default: all)")
     parser.add_argument("--neighbors", type=int, help="neighbours asked at most (default: all)")
     parser.add_argument("--essence-texts", type=int, default=5, help="texts about the subject scored (default: 5)")

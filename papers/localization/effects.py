@@ -24,7 +24,7 @@ from jaxtyping import Float
 from papers.localization.modes import Mode, mode_named
 from shared import runtime
 from shared.errors import DataError, reported
-from shared.intervals import mean_interval
+from shared.measures.intervals import mean_interval
 from shared.records import atomic_path, read_jsonl
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from papers.localization.corruption import noise_scale
 from papers.localization.datasets import ZsreForm, read_cases
 from papers.localization.modes import Mode, mode_named
 from shared import runtime
-from shared.models import LM, load_lm
+from shared.data.requests import Case
+from shared.model.models import LM, load_lm
 from shared.records import read_json
-from shared.requests import Case
 
 
 def add_case_options(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,7 @@ from papers.localization.regression import compare_models, concentrated, correla
 from papers.localization.scores import score_edit, score_frame
 from shared import runtime
 from shared.errors import DataError, reported
-from shared.intervals import mean_interval
+from shared.measures.intervals import mean_interval
 from shared.records import atomic_path, read_jsonl
 
 log = logging.getLogger(__name__)

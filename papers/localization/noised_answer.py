@@ -8,10 +8,10 @@ from torch import Tensor
 
 from papers.localization.corruption import draw_noise, subject_range
 from shared.errors import DataError
-from shared.fitting import Row, embed_rows
-from shared.forward import KeyValues, add_positions, logits, run_blocks, token_embeddings
-from shared.lean import fused_gelu
-from shared.models import LM
+from shared.fit.fitting import Row, embed_rows
+from shared.model.forward import KeyValues, add_positions, logits, run_blocks, token_embeddings
+from shared.model.lean import fused_gelu
+from shared.model.models import LM
 
 RELEASED_LENGTH = 12
 TOP_K = 5

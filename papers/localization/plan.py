@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from papers.localization.settings import editor_of, method_settings
-from shared.plan import RunPlan
+from shared.editing.plan import RunPlan
 
 METHODS = ["papers.rome.editor", "papers.memit.editor"]
 MAIN, ZSRE, SECOND = "counterfact", "zsre", "second"

@@ -8,12 +8,12 @@ from papers.localization.corruption import draw_noise, misplaced_noise, subject_
 from papers.localization.facts import ESSENCE_TEMPLATE, Fact
 from papers.localization.modes import Mode
 from papers.localization.problems import Problem
+from shared.data.probes import rewrite_prompt
+from shared.data.requests import Case
 from shared.errors import DataError
-from shared.fitting import Row, teacher_forced
-from shared.models import LM
-from shared.probes import rewrite_prompt
-from shared.requests import Case
-from shared.tokens import encode, encode_prompt, target_ids
+from shared.fit.fitting import Row, teacher_forced
+from shared.model.models import LM
+from shared.model.tokens import encode, encode_prompt, target_ids
 
 REWRITE, PARAPHRASE, NEIGHBORHOOD = "rewrite", "paraphrase", "neighborhood"
 # Probability of the true object on the edited prompt, beside that of the false one (Figure 14).

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.data.requests import Case, EditRequest
 from shared.errors import ConfigError, DataError
-from shared.requests import Case, EditRequest
 
 Wanted = Literal["new", "true", "noised"]
 

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from shared.errors import DataError
-from shared.intervals import RESAMPLES, percentile_bounds
+from shared.measures.intervals import RESAMPLES, percentile_bounds
 from shared.seeding import seed_for
 
 # Sums of (1, f, y, f², f·y, y²) of one fact at one layer.

@@ -21,17 +21,17 @@ from papers.localization.facts import ESSENCE_TEMPLATE, Fact, names_object
 from papers.localization.loading import add_case_options, load
 from papers.localization.modes import Mode
 from papers.localization.noised_answer import noised_continuations, sampled_text_under_noise
+from shared.data.probes import rewrite_prompt
+from shared.data.requests import Case
+from shared.data.templates import fill
+from shared.editing.runs import blocks_of
 from shared.errors import DataError, reported
-from shared.generation import generate
-from shared.models import LM
-from shared.probes import rewrite_prompt
+from shared.inference.generation import generate
+from shared.inference.scoring import score_targets
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 from shared.records import write_jsonl
-from shared.requests import Case
-from shared.runs import blocks_of
-from shared.scoring import score_targets
 from shared.seeding import seed_for
-from shared.templates import fill
-from shared.tokens import encode, target_ids
 
 log = logging.getLogger(__name__)
 

@@ -20,16 +20,16 @@ from papers.localization.corruption import NOISE_SEED, subject_range
 from papers.localization.facts import read_facts, usable
 from papers.localization.loading import add_case_options, load
 from papers.localization.zeroing import zeroed_probabilities
+from shared.data.probes import rewrite_prompt
+from shared.data.requests import Case
+from shared.editing.runs import blocks_of
 from shared.errors import DataError, reported
-from shared.models import LM
-from shared.noise import Noise
-from shared.probes import rewrite_prompt
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 from shared.records import write_jsonl
-from shared.requests import Case
-from shared.runs import blocks_of
-from shared.tokens import encode, target_ids
-from shared.trace_runs import MAX_TOKENS, Corruption, TracedFact
-from shared.tracing import Restoration, trace_facts
+from shared.traces.noise import Noise
+from shared.traces.trace_runs import MAX_TOKENS, Corruption, TracedFact
+from shared.traces.tracing import Restoration, trace_facts
 
 log = logging.getLogger(__name__)
 DIGITS = 8

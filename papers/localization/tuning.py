@@ -5,15 +5,15 @@ from typing import Any
 
 from torch import nn
 
-from shared.deltas import Edit
-from shared.editors import register
+from shared.data.requests import EditRequest
+from shared.editing.editors import register
+from shared.edits.deltas import Edit
 from shared.errors import ConfigError
-from shared.finetune import TuningProblem, TuningSettings, finetune, finetune_jointly
-from shared.fitting import Objective, Row, joint_probability, summed_nll, teacher_forced
-from shared.models import LM
-from shared.requests import EditRequest
-from shared.subject_noise import NoiseSource, SubjectNoise
-from shared.tokens import Prompt, encode_prompt, target_ids
+from shared.fit.finetune import TuningProblem, TuningSettings, finetune, finetune_jointly
+from shared.fit.fitting import Objective, Row, joint_probability, summed_nll, teacher_forced
+from shared.model.models import LM
+from shared.model.tokens import Prompt, encode_prompt, target_ids
+from shared.traces.subject_noise import NoiseSource, SubjectNoise
 
 OBJECTIVES: dict[str, Objective] = {"maximise": summed_nll, "minimise": joint_probability}
 

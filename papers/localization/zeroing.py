@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shared.fitting import Reads, Row, embed_rows, teacher_forced
-from shared.forward import run_blocks, token_batches
-from shared.hooks import replace
-from shared.lean import fused_gelu
-from shared.models import LM
-from shared.trace_runs import TracedFact
-from shared.tracing import Restoration
+from shared.fit.fitting import Reads, Row, embed_rows, teacher_forced
+from shared.model.forward import run_blocks, token_batches
+from shared.model.hooks import replace
+from shared.model.lean import fused_gelu
+from shared.model.models import LM
+from shared.traces.trace_runs import TracedFact
+from shared.traces.tracing import Restoration
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from papers.memit import PAPER
-from shared.command_line import add_editor, add_evaluate, add_model, new_parser, run
+from shared.editing.command_line import add_editor, add_evaluate, add_model, new_parser, run
 
 EXAMPLES = """examples:
   python -m papers.memit edit --model results/models/world-small --requests facts.jsonl --save-model edited

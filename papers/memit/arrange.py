@@ -19,9 +19,9 @@ import pandas as pd
 
 from papers.memit.conflicts import without_conflicts
 from shared import runtime
+from shared.data.requests import Case, read_counterfact, read_zsre
 from shared.errors import ConfigError, EditingError
 from shared.records import atomic_path, read_json, write_json
-from shared.requests import Case, read_counterfact, read_zsre
 
 log = logging.getLogger(__name__)
 READERS = {"counterfact": read_counterfact, "zsre": lambda path: read_zsre(path)[0]}

@@ -7,11 +7,11 @@ from typing import Any
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from shared.editors import register
+from shared.editing.editors import register
+from shared.editing.tuning_editor import FineTuningEditor
 from shared.errors import ConfigError
-from shared.finetune import TuningSettings
-from shared.models import Architecture
-from shared.tuning_editor import FineTuningEditor
+from shared.fit.finetune import TuningSettings
+from shared.model.models import Architecture
 
 # Exponent and factor of the decay that the authors tuned over the number of edits (hparams/FT, `wd_power_law`).
 POWER_LAW = (-0.87028798, math.exp(0.15589562))

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from shared import runtime
-from shared.editing_results import read_cases, read_csv
 from shared.errors import EditingError
-from shared.intervals import harmonic_mean_interval, mean_intervals
+from shared.measures.intervals import harmonic_mean_interval, mean_intervals
 from shared.records import atomic_path
+from shared.report.editing_results import read_cases, read_csv
 
 log = logging.getLogger(__name__)
 PARTS = ["efficacy_score", "paraphrase_score", "neighborhood_score"]
@@ -22,7 +22,7 @@ def scores_of_blocks(cases: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
     """Return S, ES, PS and NS (percent) of each block and editor, with bootstrap intervals over the block's cases.
 
     Args:
-        cases: metrics of each case, as `shared.measure` wrote them.
+        cases: metrics of each case, as `shared.measures.measure` wrote them.
         index: block of each case, as `papers.memit.arrange` wrote it.
 
     Returns:

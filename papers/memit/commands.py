@@ -7,15 +7,15 @@ import papers.memit.baselines
 import papers.memit.editor  # noqa: F401 (both register their methods)
 from papers.memit import PAPER
 from papers.memit.editor import CONTEXT_STARTS
-from shared import command
-from shared.command import load, moments_for, save, say, show
-from shared.contexts import sample_contexts
-from shared.editors import Editor, make_editor
+from shared.data.requests import read_requests
+from shared.editing import command
+from shared.editing.command import load, moments_for, save, say, show
+from shared.editing.editors import Editor, make_editor
+from shared.editing.published import editor_settings
+from shared.editing.single_fact import compare
 from shared.errors import ConfigError
-from shared.models import LM
-from shared.published import editor_settings
-from shared.requests import read_requests
-from shared.single_fact import compare
+from shared.fit.contexts import sample_contexts
+from shared.model.models import LM
 
 CONFIG = Path(__file__).with_name("config.yaml")
 HINT = "the layers where tracing finds that severed MLPs matter (`python -m papers.rome trace` shows them)"

@@ -6,8 +6,8 @@ condition on E). The data sets hold a few such pairs; the authors' multi-Counter
 
 from collections.abc import Iterable, Sequence
 
+from shared.data.requests import Case, EditRequest
 from shared.errors import DataError
-from shared.requests import Case, EditRequest
 
 SHOWN = 5
 

@@ -13,16 +13,16 @@ from papers.memit.hyperparams import MemitHyperparams
 from papers.memit.insertion import Insertion, insert_each, insert_redrawn, insert_together
 from papers.memit.stored_targets import StoredTargets, made_from
 from papers.memit.targets import Target, Wanted, search_targets, values_of, wanted_targets
-from shared.contexts import in_contexts, sample_contexts
-from shared.deltas import Edit
-from shared.editors import register
+from shared.data.requests import EditRequest
+from shared.editing.editors import register
+from shared.edits.deltas import Edit
 from shared.errors import ConfigError
-from shared.models import LM
-from shared.moments import digests
-from shared.requests import EditRequest
-from shared.second_moment import SecondMoments, require_size
-from shared.subject_noise import NoiseSource, corrupted, noise_sources
-from shared.tokens import Prompt
+from shared.fit.contexts import in_contexts, sample_contexts
+from shared.fit.moments import digests
+from shared.fit.second_moment import SecondMoments, require_size
+from shared.model.models import LM
+from shared.model.tokens import Prompt
+from shared.traces.subject_noise import NoiseSource, corrupted, noise_sources
 
 # First words of the sampled contexts (code `get_context_templates`).
 CONTEXT_STARTS = ("The", "Therefore", "Because", "I", "You")
@@ -32,7 +32,7 @@ class MemitEditor:
     """MEMIT with its settings, second moments and contexts.
 
     Args:
-        moments: file written by `python -m shared.moments`, or loaded moments, of the edited layers' keys.
+        moments: file written by `python -m shared.fit.moments`, or loaded moments, of the edited layers' keys.
         contexts: context templates, "{}" first; sampled from the model (seeded) if absent.
         context_starts, context_length: first words of the sampled contexts, and their total tokens.
         context_seed: seed of the sampled contexts.
@@ -68,7 +68,7 @@ class MemitEditor:
             moments = site_moments
         if moments is None:
             name = "moments" if self.hyperparams.site == "mlp" else "site_moments"
-            raise ConfigError(f"MEMIT needs `{name}`: collect them with python -m shared.moments")
+            raise ConfigError(f"MEMIT needs `{name}`: collect them with python -m shared.fit.moments")
         if contexts is not None and (not contexts or contexts[0] != "{}"):
             raise ConfigError(f"contexts begin with {list(contexts)[:1]}, expected the plain '{{}}' first")
         if conflicts not in ("refuse", "allow"):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from shared.errors import ConfigError
-from shared.fitting import OBJECTIVES
-from shared.optimise import VectorSettings
-from shared.subject_noise import SubjectNoise
-from shared.tokens import FactToken
+from shared.fit.fitting import OBJECTIVES
+from shared.fit.optimise import VectorSettings
+from shared.model.tokens import FactToken
+from shared.traces.subject_noise import SubjectNoise
 
 Solver = Literal["auto", "small", "dense"]
 Site = Literal["mlp", "attention"]

@@ -15,12 +15,12 @@ from papers.memit.hyperparams import MemitHyperparams
 from papers.memit.sites import edited_module
 from papers.memit.solution import adjusted_keys, single_adjusted_keys
 from papers.memit.streams import Text, TextStreams
-from shared.deltas import Edit, WeightDelta, applied
-from shared.keys import lookup_states
-from shared.models import LM
-from shared.second_moment import SecondMoments
-from shared.subject_noise import NoiseSource
-from shared.tokens import Prompt
+from shared.edits.deltas import Edit, WeightDelta, applied
+from shared.fit.keys import lookup_states
+from shared.fit.second_moment import SecondMoments
+from shared.model.models import LM
+from shared.model.tokens import Prompt
+from shared.traces.subject_noise import NoiseSource
 
 PLAIN = 0
 

@@ -19,11 +19,11 @@ from typing import Any
 
 from shared import runtime
 from shared.errors import ConfigError, EditingError
-from shared.models import LM, load_lm
+from shared.inference.scoring import score_targets
+from shared.model.models import LM, load_lm
+from shared.model.tokens import encode, target_ids
 from shared.records import write_json
-from shared.scoring import score_targets
 from shared.seeding import seed_for
-from shared.tokens import encode, target_ids
 from shared.world.factbook import STATEMENTS, Fact, FactBook, Form, statement
 
 log = logging.getLogger(__name__)

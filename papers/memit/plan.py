@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from shared.plan import RunPlan
-from shared.runs import batch_size
+from shared.editing.plan import RunPlan
+from shared.editing.runs import batch_size
 
 METHODS = ["papers.memit.editor", "papers.memit.baselines", "papers.rome.editor", "papers.mend.editor"]
 TIMED_SEARCH = "main"

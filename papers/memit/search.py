@@ -21,13 +21,13 @@ from papers.memit.hyperparams import MemitHyperparams
 from papers.memit.stored_targets import StoredTargets, made_from
 from papers.memit.targets import Target, search_targets, wanted_targets
 from shared import runtime
-from shared.contexts import in_contexts
-from shared.edit_cases import DATASETS
+from shared.data.requests import EditRequest
+from shared.editing.edit_cases import DATASETS
+from shared.editing.runs import blocks_of
 from shared.errors import ConfigError, EditingError
-from shared.models import LM, load_lm
+from shared.fit.contexts import in_contexts
+from shared.model.models import LM, load_lm
 from shared.records import read_json, write_json
-from shared.requests import EditRequest
-from shared.runs import blocks_of
 
 log = logging.getLogger(__name__)
 

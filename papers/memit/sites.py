@@ -3,7 +3,7 @@
 from torch import nn
 
 from papers.memit.hyperparams import Site
-from shared.models import LM
+from shared.model.models import LM
 
 
 def edited_module(lm: LM, layer: int, site: Site) -> nn.Module:

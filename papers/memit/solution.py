@@ -12,7 +12,7 @@ from torch import Tensor
 
 from papers.memit.hyperparams import Solver
 from shared.errors import NumericalError
-from shared.second_moment import SecondMoments
+from shared.fit.second_moment import SecondMoments
 
 
 def adjusted_keys(

@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from papers.memit.hyperparams import MemitHyperparams
 from papers.memit.targets import Target, Wanted
 from shared.errors import DataError
-from shared.models import LM
-from shared.moments import digests
+from shared.fit.moments import digests
+from shared.model.models import LM
 from shared.records import write_tensors
 
 _DIGESTS: WeakKeyDictionary = WeakKeyDictionary()

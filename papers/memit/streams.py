@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from shared.deltas import Edit, applied
-from shared.fitting import Row, embed_rows
-from shared.forward import KeyValues, embed, run_blocks, token_batches
-from shared.hooks import capture
-from shared.lean import fused_gelu, mlp_only_at
-from shared.models import LM
+from shared.edits.deltas import Edit, applied
+from shared.fit.fitting import Row, embed_rows
+from shared.model.forward import KeyValues, embed, run_blocks, token_batches
+from shared.model.hooks import capture
+from shared.model.lean import fused_gelu, mlp_only_at
+from shared.model.models import LM
 
 Text = tuple[int, ...]
 

@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from papers.memit.hyperparams import MemitHyperparams
-from shared.fitting import OBJECTIVES, Row, teacher_forced
-from shared.keys import lookup_states
-from shared.models import LM
-from shared.optimise import VectorProblem, VectorResult, optimise_vectors
-from shared.requests import EditRequest
-from shared.subject_noise import NoiseSource
-from shared.tokens import Prompt, encode_prompt, target_ids
+from shared.data.requests import EditRequest
+from shared.fit.fitting import OBJECTIVES, Row, teacher_forced
+from shared.fit.keys import lookup_states
+from shared.fit.optimise import VectorProblem, VectorResult, optimise_vectors
+from shared.model.models import LM
+from shared.model.tokens import Prompt, encode_prompt, target_ids
+from shared.traces.subject_noise import NoiseSource
 
 ESSENCE_TEMPLATE = "{} is a"
 

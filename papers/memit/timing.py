@@ -22,14 +22,14 @@ import psutil
 import torch
 
 from shared import runtime
-from shared.edit_cases import import_methods
-from shared.editors import Editor, make_editor, takes_of
+from shared.data.requests import EditRequest, read_counterfact
+from shared.editing.edit_cases import import_methods
+from shared.editing.editors import Editor, make_editor, takes_of
 from shared.errors import DataError, EditingError
-from shared.memory import peak_memory
-from shared.models import LM, load_lm
+from shared.fit.second_moment import SecondMoments
+from shared.model.memory import peak_memory
+from shared.model.models import LM, load_lm
 from shared.records import atomic_path, read_json
-from shared.requests import EditRequest, read_counterfact
-from shared.second_moment import SecondMoments
 
 log = logging.getLogger(__name__)
 WHOLE, SEARCH, INSERTION = "whole edit", "search for z", "insertion"

@@ -3,7 +3,7 @@
 import sys
 
 from papers.mend import PAPER
-from shared.learned_command_line import run_learned
+from shared.learning.learned_command_line import run_learned
 
 EXAMPLES = """examples:
   python -m papers.mend train --model results/models/world-small --edits edits.jsonl --anchors anchors.jsonl \\

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from shared.edit_pools import Pool, Rows
-from shared.edit_success import OfBaseModel
 from shared.errors import ConfigError
-from shared.learned_editors import Edits, register_direct
-from shared.models import LM
-from shared.text_batches import IGNORED, SEQ2SEQ, TextBatch, family_of, predictions
+from shared.inference.text_batches import IGNORED, SEQ2SEQ, TextBatch, family_of, predictions
+from shared.learning.edit_pools import Pool, Rows
+from shared.learning.edit_success import OfBaseModel
+from shared.learning.learned_editors import Edits, register_direct
+from shared.model.models import LM
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import argparse
 
 from papers.mend.method import Mend
-from shared.learned_commands import edit_with, train_one
+from shared.learning.learned_commands import edit_with, train_one
 
 SMALL = {"rank": 256, "rate": 1e-3, "rate_lr": 1e-4}
 FASTER = {"steps": 200, "lr": 1e-4, "validate_every": 20, "validation_edits": 20}

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from shared import runtime
 from shared.errors import ConfigError, DataError, reported
-from shared.generation import generate
-from shared.models import LM, load_lm
+from shared.inference.generation import generate
+from shared.model.models import LM, load_lm
+from shared.model.tokens import encode
 from shared.records import write_json
 from shared.seeding import seed_for
-from shared.tokens import encode
 
 log = logging.getLogger(__name__)
 SHORTEST, LONGEST = 16, 40

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import papers.mend.method  # noqa: F401 (a trained file is built by it)
-from shared.editors import register
-from shared.learned_editors import TrainedEditor
+from shared.editing.editors import register
+from shared.learning.learned_editors import TrainedEditor
 
 
 def make(*, file: str | Path | None = None) -> TrainedEditor:

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from shared.factor_edits import Changes, LowRank
-from shared.gradient_factors import factor_rows, token_factors
-from shared.learned_editors import Edits, LearnedEditor, group_losses, linear_maps, register_learned
-from shared.models import LM
-from shared.text_batches import predictions
+from shared.edits.factor_edits import Changes, LowRank
+from shared.edits.gradient_factors import factor_rows, token_factors
+from shared.inference.text_batches import predictions
+from shared.learning.learned_editors import Edits, LearnedEditor, group_losses, linear_maps, register_learned
+from shared.model.models import LM
 
 
 class EditableNetwork(LearnedEditor):

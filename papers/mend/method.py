@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from papers.mend.network import EditorNetwork
 from papers.mend.normalisation import RunningNorm
+from shared.edits.factor_edits import Changes, LowRank
+from shared.edits.gradient_factors import FactorRows, factor_rows, token_factors
 from shared.errors import ConfigError
-from shared.factor_edits import Changes, LowRank
-from shared.gradient_factors import FactorRows, factor_rows, token_factors
-from shared.learned_editors import Edits, LearnedEditor, group_losses, linear_maps, map_shape, register_learned
-from shared.models import LM
-from shared.text_batches import predictions
+from shared.inference.text_batches import predictions
+from shared.learning.learned_editors import Edits, LearnedEditor, group_losses, linear_maps, map_shape, register_learned
+from shared.model.models import LM
 
 SIGNS = {"descent": -1.0, "ascent": 1.0}
 SCALES = ("batch_mean", "sum")

@@ -15,15 +15,15 @@ from pydantic import BaseModel
 
 import papers.mend.method  # noqa: F401 (a trained file is built by it)
 from shared import runtime
-from shared.deltas import applied
-from shared.edit_examples import question_examples
+from shared.data.reading import read_records
+from shared.edits.deltas import applied
+from shared.edits.factor_edits import edit_of
 from shared.errors import DataError, reported
-from shared.factor_edits import edit_of
-from shared.learned_editors import Edits, LearnedEditor, load_learned
-from shared.models import LM, load_model
-from shared.reading import read_records
+from shared.inference.text_batches import encode_row
+from shared.learning.edit_examples import question_examples
+from shared.learning.learned_editors import Edits, LearnedEditor, load_learned
+from shared.model.models import LM, load_model
 from shared.records import write_jsonl
-from shared.text_batches import encode_row
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,21 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from shared.edit_pools import Pool, Rows
-from shared.edit_success import WeightMethod
+from shared.edits.factor_edits import Dense, edited_rows
 from shared.errors import ConfigError, NumericalError
-from shared.factor_edits import Dense, edited_rows
-from shared.learned_editors import Edits, group_divergences, group_losses, linear_maps, map_shape, register_direct
-from shared.models import LM
+from shared.inference.text_batches import answered, divergence, predictions
+from shared.learning.edit_pools import Pool, Rows
+from shared.learning.edit_success import WeightMethod
+from shared.learning.learned_editors import (
+    Edits,
+    group_divergences,
+    group_losses,
+    linear_maps,
+    map_shape,
+    register_direct,
+)
+from shared.model.models import LM
 from shared.seeding import seed_for
-from shared.text_batches import answered, divergence, predictions
 
 DECAY, EPSILON = 0.99, 1e-8
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from papers.rome import PAPER
-from shared.command_line import add_edit, add_evaluate, add_model, new_parser, run
+from shared.editing.command_line import add_edit, add_evaluate, add_model, new_parser, run
 
 EXAMPLES = """examples:
   python -m papers.rome edit --model results/models/world-small --subject "Gun Maigrur" --prompt "{} works as a" \\

@@ -10,7 +10,7 @@ import pandas as pd
 from papers.rome.effects import Traces, category_effects, read_traces, severed_effects, summary
 from shared import runtime
 from shared.errors import reported
-from shared.measure import PERCENT, write_frame
+from shared.measures.measure import PERCENT, write_frame
 
 log = logging.getLogger(__name__)
 KINDS = ("state", "mlp", "attention")

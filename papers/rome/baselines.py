@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import nn
 
-from shared.editors import register
-from shared.models import Architecture
-from shared.tuning_editor import FineTuningEditor, Modules
+from shared.editing.editors import register
+from shared.editing.tuning_editor import FineTuningEditor, Modules
+from shared.model.models import Architecture
 
 
 def _down_projection(arch: Architecture, layer: int) -> list[nn.Module]:

@@ -10,17 +10,17 @@ import papers.rome.baselines
 import papers.rome.editor  # noqa: F401 (both register their methods)
 from papers.rome import PAPER
 from papers.rome.context import context_templates
-from shared import command
-from shared.command import load, moments_for, say
-from shared.drawing import KINDS, heat_map
-from shared.editors import Editor, make_editor
-from shared.models import LM
-from shared.noise import make_noise
-from shared.plots import new_figure, save_figure
-from shared.published import editor_settings, model_key
+from shared.editing import command
+from shared.editing.command import load, moments_for, say
+from shared.editing.editors import Editor, make_editor
+from shared.editing.published import editor_settings, model_key
+from shared.model.models import LM
+from shared.report.drawing import KINDS, heat_map
+from shared.report.plots import new_figure, save_figure
 from shared.settings import read_yaml
-from shared.trace_runs import Corruption, make_fact
-from shared.tracing import STATE, FactTrace, Restoration, trace_facts
+from shared.traces.noise import make_noise
+from shared.traces.trace_runs import Corruption, make_fact
+from shared.traces.tracing import STATE, FactTrace, Restoration, trace_facts
 
 CONFIG = Path(__file__).with_name("config.yaml")
 HINT = "for instance where `python -m papers.rome trace` shows the MLP's effect at the last subject token"

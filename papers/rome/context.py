@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from shared.contexts import END_OF_TEXT, sample_contexts
-from shared.models import LM
+from shared.fit.contexts import END_OF_TEXT, sample_contexts
+from shared.model.models import LM
 
 
 def context_templates(lm: LM, lengths: Sequence[Sequence[int]] = ((5, 10), (10, 10)), seed: int = 0) -> list[str]:

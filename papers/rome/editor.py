@@ -14,15 +14,15 @@ from papers.rome.hyperparams import KeyHandling, RomeHyperparams
 from papers.rome.key import subject_keys, update_direction
 from papers.rome.update import key_for_direction, rank_one_delta, residuals
 from papers.rome.value import target_values
-from shared.contexts import in_contexts
-from shared.deltas import Edit, WeightDelta, applied, merge
-from shared.editors import register
+from shared.data.requests import EditRequest
+from shared.editing.editors import register
+from shared.edits.deltas import Edit, WeightDelta, applied, merge
 from shared.errors import ConfigError
-from shared.models import LM, Architecture
-from shared.moments import digests
-from shared.requests import EditRequest
-from shared.second_moment import SecondMoments, require_size
-from shared.subject_noise import corrupted, noise_sources
+from shared.fit.contexts import in_contexts
+from shared.fit.moments import digests
+from shared.fit.second_moment import SecondMoments, require_size
+from shared.model.models import LM, Architecture
+from shared.traces.subject_noise import corrupted, noise_sources
 
 
 @torch.no_grad()
@@ -99,7 +99,7 @@ class RomeEditor:
     """ROME with its settings, second moments and contexts.
 
     Args:
-        moments: file written by `python -m shared.moments`, or loaded moments; None only without mom2_adjustment.
+        moments: file written by `python -m shared.fit.moments`, or loaded moments; None only without mom2_adjustment.
         layer: the edited layer; or `layers` for several.
         contexts: context templates, "{}" first; sampled from the model (seeded) if absent.
         context_lengths: (total tokens, number) of the sampled contexts (context_template_length_params).
@@ -127,7 +127,7 @@ class RomeEditor:
         self.hyperparams = RomeHyperparams(**settings)
         self.name = {"original": "rome"}.get(self.hyperparams.keys, self.hyperparams.keys)
         if self.hyperparams.mom2_adjustment and moments is None:
-            raise ConfigError("ROME with mom2_adjustment needs `moments`: collect them with python -m shared.moments")
+            raise ConfigError("ROME with mom2_adjustment needs `moments`: make them with python -m shared.fit.moments")
         if contexts is not None and (not contexts or contexts[0] != "{}"):
             raise ConfigError(f"contexts begin with {list(contexts)[:1]}, expected the plain '{{}}' first")
         if any(len(pair) != 2 or pair[0] < 2 or pair[1] < 1 for pair in context_lengths):

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from shared.effects import CATEGORIES, category_positions
 from shared.errors import DataError
-from shared.intervals import mean_interval
+from shared.measures.intervals import mean_interval
 from shared.records import read_jsonl
+from shared.traces.effects import CATEGORIES, category_positions
 
 Row = dict[str, Any]
 Counting = Literal["category", "facts"]

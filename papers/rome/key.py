@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from shared.keys import lookup_states
-from shared.models import LM
-from shared.second_moment import SecondMoments, unit_rows
-from shared.tokens import Prompt
+from shared.fit.keys import lookup_states
+from shared.fit.second_moment import SecondMoments, unit_rows
+from shared.model.models import LM
+from shared.model.tokens import Prompt
 
 
 @dataclass(frozen=True)

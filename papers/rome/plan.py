@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.plan import RunPlan
+from shared.editing.plan import RunPlan
 
 OTHERS = ["papers.kn.editor", "papers.mend.editor", "papers.knowledge_editor.editor"]
 METHODS = ["papers.rome.editor", "papers.rome.baselines", *OTHERS]

@@ -20,17 +20,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from shared import runtime
-from shared.effects import predicted_answers
+from shared.data.requests import KnownFact, read_known_facts
+from shared.editing.runs import blocks_of
 from shared.errors import DataError, reported
-from shared.integrated_gradients import STEPS, integrated_gradients
-from shared.models import LM, load_lm
-from shared.noise import make_noise
+from shared.model.models import LM, load_lm
 from shared.records import write_jsonl
-from shared.requests import KnownFact, read_known_facts
-from shared.runs import blocks_of
-from shared.severed import FrozenNoise, SeveredTrace, trace_severed
-from shared.trace_runs import MAX_TOKENS, Corruption, TracedFact, make_fact
-from shared.tracing import FactTrace, Restoration, RestorationKind, trace_facts
+from shared.traces.effects import predicted_answers
+from shared.traces.integrated_gradients import STEPS, integrated_gradients
+from shared.traces.noise import make_noise
+from shared.traces.severed import FrozenNoise, SeveredTrace, trace_severed
+from shared.traces.trace_runs import MAX_TOKENS, Corruption, TracedFact, make_fact
+from shared.traces.tracing import FactTrace, Restoration, RestorationKind, trace_facts
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class TraceSettings:
         kinds: what is restored; none for severed curves only.
         window: layers of a restored MLP or attention window (the paper: 10 of 48).
         severed: also trace with MLPs and with attention severed at the last subject token.
-        frozen_noise: see `shared.severed.trace_severed`.
+        frozen_noise: see `shared.traces.severed.trace_severed`.
         only_correct: leave out facts whose answer the model does not predict. The authors do so for heatmaps but not
             for their severed curves; one filter serves both here.
         max_tokens: bound on the tokens of one forward pass.
@@ -211,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--frozen-noise", choices=["next", "same"], default="next",
                         help="noise of the severed runs: a second draw (the authors' code) or the same")  # fmt: skip
     parser.add_argument("--unfiltered", action="store_true", help="also trace facts that the model answers wrongly")
-    parser.add_argument("--noise", default="s3", help="s3, 0.1, u0.1, us3, m or t3; see shared/noise.py")
+    parser.add_argument("--noise", default="s3", help="s3, 0.1, u0.1, us3, m or t3; see shared/traces/noise.py")
     parser.add_argument("--texts", type=Path, help="one document per line, for the noise rules m and t")
     parser.add_argument("--samples", type=int, default=10, help="corrupted runs per fact")
     parser.add_argument("--extra-tokens", type=int, default=0, help="tokens after the subject corrupted too")

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from papers.rome.hyperparams import KeyHandling
 from papers.rome.key import SubjectKeys
-from shared.deltas import WeightDelta
+from shared.edits.deltas import WeightDelta
 from shared.errors import NumericalError
-from shared.optimise import VectorResult
+from shared.fit.optimise import VectorResult
 
 
 def key_for_direction(keys: SubjectKeys, handling: KeyHandling) -> Float[Tensor, "request d_mlp"]:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from papers.rome.hyperparams import RomeHyperparams
-from shared.fitting import OBJECTIVES, Row, teacher_forced
-from shared.models import LM
-from shared.optimise import VectorProblem, VectorResult, optimise_vectors
-from shared.requests import EditRequest
-from shared.subject_noise import NoiseSource
-from shared.tokens import Prompt, encode_prompt, target_ids
+from shared.data.requests import EditRequest
+from shared.fit.fitting import OBJECTIVES, Row, teacher_forced
+from shared.fit.optimise import VectorProblem, VectorResult, optimise_vectors
+from shared.model.models import LM
+from shared.model.tokens import Prompt, encode_prompt, target_ids
+from shared.traces.subject_noise import NoiseSource
 
 ESSENCE_TEMPLATE = "{} is a"
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from papers.serac import PAPER
-from shared.command_line import add_model, new_parser, run
+from shared.editing.command_line import add_model, new_parser, run
 
 EXAMPLES = """examples:
   python -m papers.serac add --memory edits.log --input "What is the occupation of Gun Maigrur?" --target pilot

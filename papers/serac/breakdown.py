@@ -16,11 +16,11 @@ from papers.serac.counterfactual import counterfactual_predictions
 from papers.serac.descriptor import Descriptor
 from papers.serac.lessons import unrelated
 from papers.serac.method import Routed, Serac, answers_with, route
-from shared.edit_examples import EditExample, ExampleSet, Statement
-from shared.intervals import mean_interval
-from shared.models import LM
+from shared.inference.text_batches import answered, collate, encode_row, family_of, predictions
+from shared.learning.edit_examples import EditExample, ExampleSet, Statement
+from shared.measures.intervals import mean_interval
+from shared.model.models import LM
 from shared.seeding import seed_for
-from shared.text_batches import answered, collate, encode_row, family_of, predictions
 
 HELD = 10
 EASY_IN, HARD_IN, EASY_OUT, HARD_OUT = "in_easy", "in_hard", "out_easy", "out_hard"

@@ -12,11 +12,11 @@ from papers.serac.method import route
 from papers.serac.scope import load_scope
 from papers.serac.texts import counterfactual_text
 from shared import runtime
-from shared.command import say
+from shared.data.reading import read_records
+from shared.editing.command import say
 from shared.errors import ConfigError
-from shared.models import LM, load_model
-from shared.reading import read_records
-from shared.verdicts import claim_logits
+from shared.inference.verdicts import claim_logits
+from shared.model.models import LM, load_model
 
 
 class _Edit(BaseModel):

@@ -24,17 +24,17 @@ import papers.serac.method  # noqa: F401 (registers the memory's methods)
 from papers.serac.breakdown import broken_down, shown
 from papers.serac.method import Serac
 from shared import runtime
-from shared.drawdown import ANCHOR, EDITED, EQUIVALENT
-from shared.edit_cases import import_methods
-from shared.edit_examples import ExampleSet
-from shared.edit_pools import Episode, Pool
-from shared.edit_success import Method, ask_episode
-from shared.edit_tasks import Task
+from shared.editing.edit_cases import import_methods
 from shared.errors import ConfigError, reported
-from shared.intervals import mean_interval
-from shared.lean import fused_gelu
-from shared.learn_editors import add_task, methods_of, write_summary
-from shared.models import LM, load_model
+from shared.learning.drawdown import ANCHOR, EDITED, EQUIVALENT
+from shared.learning.edit_examples import ExampleSet
+from shared.learning.edit_pools import Episode, Pool
+from shared.learning.edit_success import Method, ask_episode
+from shared.learning.edit_tasks import Task
+from shared.learning.learn_editors import add_task, methods_of, write_summary
+from shared.measures.intervals import mean_interval
+from shared.model.lean import fused_gelu
+from shared.model.models import LM, load_model
 from shared.records import write_jsonl
 from shared.seeding import seed_for
 

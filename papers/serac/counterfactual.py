@@ -15,11 +15,11 @@ from transformers import T5ForConditionalGeneration
 
 from papers.serac.descriptor import Descriptor
 from papers.serac.texts import counterfactual_input, counterfactual_text, questions_of
+from shared.edits.routing import require_same_words
 from shared.errors import ConfigError, ModelError
-from shared.models import LM, load_model
-from shared.routing import require_same_words
-from shared.text_batches import DECODER, TextBatch, TextRow, collate, encode_row, family_of, predictions
-from shared.verdicts import SUPPORTS
+from shared.inference.text_batches import DECODER, TextBatch, TextRow, collate, encode_row, family_of, predictions
+from shared.inference.verdicts import SUPPORTS
+from shared.model.models import LM, load_model
 
 # Added to the logits of attention to the token before: e^4 times as much as to any other.
 LOOKS_BACK = 4.0

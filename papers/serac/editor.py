@@ -17,13 +17,13 @@ from papers.serac.descriptor import Descriptor
 from papers.serac.method import route
 from papers.serac.scope import Scope, load_scope
 from papers.serac.texts import text_before
-from shared.deltas import Edit
-from shared.editors import register
+from shared.data.requests import EditRequest
+from shared.data.templates import fill
+from shared.editing.editors import register
+from shared.edits.deltas import Edit
+from shared.edits.routing import register_router
 from shared.errors import ConfigError, DataError
-from shared.models import LM
-from shared.requests import EditRequest
-from shared.routing import register_router
-from shared.templates import fill
+from shared.model.models import LM
 
 METHOD, MEMORY, COUNTERFACTUAL = "serac", "memory", "counterfactual"
 

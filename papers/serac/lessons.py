@@ -9,9 +9,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from papers.serac.descriptor import Descriptor
-from shared.edit_examples import EditExample, ExampleSet, Statement
 from shared.errors import DataError
-from shared.scope_examples import FALSE, TRUE
+from shared.learning.edit_examples import EditExample, ExampleSet, Statement
+from shared.learning.scope_examples import FALSE, TRUE
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from papers.serac.counterfactual import counterfactual_predictions, load_counter
 from papers.serac.descriptor import Descriptor
 from papers.serac.scope import BOUNDARY, Scope, load_scope
 from papers.serac.texts import descriptors_of, questions_of
-from shared.edit_pools import Pool, Rows
-from shared.edit_success import OfBaseModel
-from shared.learned_editors import Edits, register_direct
-from shared.models import LM
-from shared.text_batches import TextBatch, predictions
+from shared.inference.text_batches import TextBatch, predictions
+from shared.learning.edit_pools import Pool, Rows
+from shared.learning.edit_success import OfBaseModel
+from shared.learning.learned_editors import Edits, register_direct
+from shared.model.models import LM
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.reporting import item_sources
-from shared.study_plan import StudyPlan
+from shared.learning.study_plan import StudyPlan
+from shared.report.reporting import item_sources
 
 OTHERS = ["papers.mend.method", "papers.mend.enn", "papers.mend.tuning", "papers.mend.cache"]
 LEARNED = ["papers.serac.method", *OTHERS]
@@ -95,7 +95,7 @@ class Plan(StudyPlan):
 
     def scripts(self) -> list[str]:
         """Return the modules that make the items."""
-        return ["shared.make_items", *(f"papers.serac.items.{item}" for item in ITEMS)]
+        return ["shared.report.make_items", *(f"papers.serac.items.{item}" for item in ITEMS)]
 
     def _parts(self, study: str) -> Mapping[str, Any]:
         return self.task_of(study)["parts"]

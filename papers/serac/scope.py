@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 from papers.serac.descriptor import Descriptor
 from papers.serac.texts import scope_text
 from shared.errors import ConfigError, ModelError
-from shared.forward import token_batches
+from shared.model.forward import token_batches
 from shared.records import read_json, write_json
 
 EMBED, CROSS = "embed", "cross"

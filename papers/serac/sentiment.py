@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from papers.serac.descriptor import Descriptor
-from shared.edit_examples import EditExample, ExampleSet, Statement
-from shared.reading import read_records
+from shared.data.reading import read_records
+from shared.learning.edit_examples import EditExample, ExampleSet, Statement
 from shared.seeding import seed_for
 from shared.world.dialogue import PROMPTS
 

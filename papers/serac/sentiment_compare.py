@@ -41,18 +41,18 @@ from papers.serac.sentiment_replies import broken_down, shown
 from papers.serac.sentiment_train import parser_of, topics_of
 from papers.serac.sentiment_training import mean_log_prob
 from shared import runtime
-from shared.edit_cases import import_methods
-from shared.edit_pools import Pool, Rows
-from shared.edit_success import Method
+from shared.editing.edit_cases import import_methods
 from shared.errors import reported
-from shared.intervals import mean_interval
-from shared.lean import fused_gelu
-from shared.learn_editors import methods_of, write_summary
-from shared.learned_editors import Edits
-from shared.models import LM, load_model
+from shared.inference.text_batches import SEQ2SEQ, TextRow, divergence, encode_row, predictions
+from shared.learning.edit_pools import Pool, Rows
+from shared.learning.edit_success import Method
+from shared.learning.learn_editors import methods_of, write_summary
+from shared.learning.learned_editors import Edits
+from shared.measures.intervals import mean_interval
+from shared.model.lean import fused_gelu
+from shared.model.models import LM, load_model
 from shared.records import write_jsonl
 from shared.seeding import seed_for
-from shared.text_batches import SEQ2SEQ, TextRow, divergence, encode_row, predictions
 
 log = logging.getLogger(__name__)
 PERCENT = 100.0

@@ -13,8 +13,8 @@ from papers.serac.descriptor import Descriptor
 from papers.serac.method import Serac, route
 from papers.serac.sentiment import Record, SentimentEdit, alike, drawn_edit, fits, names, prompt_about
 from papers.serac.texts import counterfactual_text
-from shared.intervals import mean_interval
-from shared.models import LM
+from shared.measures.intervals import mean_interval
+from shared.model.models import LM
 from shared.seeding import seed_for
 from shared.world.dialogue_replies import greedy_replies
 from shared.world.sentiment import sentiments_of

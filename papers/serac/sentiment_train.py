@@ -24,14 +24,14 @@ from papers.serac.sentiment_training import train_replies
 from papers.serac.train import ANSWERS, COUNTERFACTUAL, train_part
 from papers.serac.training import PartSettings
 from shared import runtime
-from shared.edit_cases import import_methods
-from shared.edit_pools import Pool
+from shared.editing.edit_cases import import_methods
 from shared.errors import reported
-from shared.learn_editors import run_train
-from shared.models import LM, load_model
+from shared.inference.text_batches import SEQ2SEQ
+from shared.learning.edit_pools import Pool
+from shared.learning.learn_editors import run_train
+from shared.model.models import LM, load_model
 from shared.records import write_json
 from shared.seeding import seed_for
-from shared.text_batches import SEQ2SEQ
 from shared.world.folders import atomic_folder
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from torch import Tensor
 from papers.serac.counterfactual import counterfactual_row
 from papers.serac.sentiment import Record, SentimentEdit, drawn_edit, prompt_about
 from papers.serac.training import LEAST, PartSettings, fit
-from shared.models import LM
+from shared.inference.text_batches import IGNORED, TextBatch, TextRow, collate, predictions, token_nll
+from shared.model.models import LM
 from shared.seeding import seed_for
-from shared.text_batches import IGNORED, TextBatch, TextRow, collate, predictions, token_nll
 
 # Replies of each sentiment in a batch, per edit.
 DRAWN = 2

@@ -8,8 +8,8 @@ has no label.
 from transformers import PreTrainedTokenizerBase
 
 from papers.serac.descriptor import Descriptor
-from shared.models import LM
-from shared.text_batches import CLASSIFIER, DECODER, IGNORED, TextBatch, family_of
+from shared.inference.text_batches import CLASSIFIER, DECODER, IGNORED, TextBatch, family_of
+from shared.model.models import LM
 
 
 def scope_text(edit: Descriptor, tokenizer: PreTrainedTokenizerBase) -> str:

@@ -23,12 +23,12 @@ from papers.serac.lessons import Teacher
 from papers.serac.scope import CLS, save_scope, start_scope
 from papers.serac.training import PartSettings, train_counterfactual, train_scope
 from shared import runtime
-from shared.edit_tasks import FORMATS, Task
 from shared.errors import reported
-from shared.models import LM, load_model
+from shared.inference.text_batches import CLASSIFIER, DECODER, SEQ2SEQ
+from shared.learning.edit_tasks import FORMATS, Task
+from shared.model.models import LM, load_model
 from shared.records import write_json
 from shared.seeding import seed_for
-from shared.text_batches import CLASSIFIER, DECODER, SEQ2SEQ
 from shared.world.folders import atomic_folder
 
 log = logging.getLogger(__name__)

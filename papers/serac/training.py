@@ -22,9 +22,9 @@ from papers.serac.counterfactual import counterfactual_row
 from papers.serac.lessons import Lesson, Teacher
 from papers.serac.scope import BOUNDARY, CrossScope, EmbeddingScope
 from shared.errors import ConfigError, NumericalError
-from shared.models import LM
+from shared.inference.text_batches import IGNORED, answered, collate, predictions, token_nll
+from shared.model.models import LM
 from shared.seeding import seed_for
-from shared.text_batches import IGNORED, answered, collate, predictions, token_nll
 from shared.world.lesson import in_block
 from shared.world.optimisation import make_optimisers, set_rates
 

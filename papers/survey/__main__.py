@@ -9,7 +9,7 @@ from pathlib import Path
 from papers.survey import PAPER
 from papers.survey.contract import METHODS
 from shared import runtime
-from shared.command import say
+from shared.editing.command import say
 from shared.errors import EditingError
 
 EXAMPLES = """examples:
@@ -31,7 +31,7 @@ def compare(options: argparse.Namespace) -> None:
     from papers.survey.edit_cases import Job, run_form
     from papers.survey.measure import metrics_of
     from papers.survey.records import cases_of, read_survey
-    from shared.models import load_lm
+    from shared.model.models import load_lm
 
     device = runtime.start(options.threads, options.device)
     cases = cases_of(read_survey(options.records)[: options.first])

@@ -8,10 +8,10 @@ from time import perf_counter
 
 import torch
 
-from shared.editors import Editor
-from shared.memory import peak_memory
-from shared.models import LM
-from shared.requests import EditRequest
+from shared.data.requests import EditRequest
+from shared.editing.editors import Editor
+from shared.model.memory import peak_memory
+from shared.model.models import LM
 
 MIB = 2**20
 

@@ -12,8 +12,8 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from shared.deltas import Edit
-from shared.models import LM, Architecture
+from shared.edits.deltas import Edit
+from shared.model.models import LM, Architecture
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ from papers.survey.families import FamilyRules
 from papers.survey.published import Key, read_published, with_published
 from papers.survey.records import SurveyProbe, SurveyRecord
 from shared import runtime
+from shared.data.reading import read_records
+from shared.data.requests import Text, read_counterfact
+from shared.data.templates import fill
 from shared.errors import DataError, reported
-from shared.reading import read_records
 from shared.records import write_jsonl
-from shared.requests import Text, read_counterfact
 from shared.seeding import seed_for
-from shared.templates import fill
 from shared.world.factbook import FactBook
 
 log = logging.getLogger(__name__)

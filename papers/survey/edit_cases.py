@@ -26,13 +26,13 @@ from papers.survey.methods import CONTROL, CONTROLLED, Remembering, make_method
 from papers.survey.protocols import batch, sequence, single, text_entropy
 from papers.survey.records import cases_of, read_survey
 from shared import runtime
-from shared.editors import Editor
+from shared.data.probes import ProbeRow
+from shared.data.requests import Case
+from shared.editing.editors import Editor
+from shared.editing.evaluate import EvaluationOptions
 from shared.errors import ConfigError, reported
-from shared.evaluate import EvaluationOptions
-from shared.models import LM, load_lm
-from shared.probes import ProbeRow
+from shared.model.models import LM, load_lm
 from shared.records import write_jsonl
-from shared.requests import Case
 
 log = logging.getLogger(__name__)
 PROTOCOLS = ("single", "batch", "sequence")

@@ -10,15 +10,15 @@ from dataclasses import replace
 from torch import Tensor
 
 from papers.survey.contract import FAMILIES
-from shared.deltas import Edit, RowEdits
+from shared.data.probes import POST, Probe, ProbeRow, probes_of
+from shared.data.requests import Case
+from shared.editing.evaluate import EvaluationOptions, answer
+from shared.edits.deltas import Edit, RowEdits
+from shared.edits.routing import covered
 from shared.errors import DataError
-from shared.evaluate import EvaluationOptions, answer
-from shared.greedy import Continuation, continue_greedily
-from shared.models import LM
-from shared.probes import POST, Probe, ProbeRow, probes_of
-from shared.requests import Case
-from shared.routing import covered
-from shared.tokens import encode
+from shared.inference.greedy import Continuation, continue_greedily
+from shared.model.models import LM
+from shared.model.tokens import encode
 
 # A choice between two answers is scored, nothing is said freely.
 CHOICES = ("other_task",)
@@ -79,7 +79,7 @@ class Listener:
         Args:
             editor: name of the method in the rows.
             protocol: how the edits were made.
-            edits, edit_of: as in `shared.evaluate.answer`; all probes are asked under the first edit if absent.
+            edits, edit_of: as in `shared.editing.evaluate.answer`; all probes are asked under the first edit if absent.
             made: the edits by index, whose contexts and routers count.
 
         Raises:

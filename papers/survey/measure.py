@@ -35,9 +35,9 @@ from papers.survey.scorers import (
     wild,
 )
 from shared import runtime
+from shared.data.probes import POST, ProbeRow, read_rows
 from shared.errors import DataError, reported
-from shared.measure import write_frame
-from shared.probes import POST, ProbeRow, read_rows
+from shared.measures.measure import write_frame
 from shared.records import read_jsonl
 
 log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from papers.survey.random_direction import RandomDirection
-from shared.catalogue import find_method
-from shared.deltas import Edit
-from shared.editors import Editor, make_editor, takes_of
-from shared.models import LM
-from shared.requests import Case, EditRequest
+from shared.data.requests import Case, EditRequest
+from shared.editing.catalogue import find_method
+from shared.editing.editors import Editor, make_editor, takes_of
+from shared.edits.deltas import Edit
+from shared.model.models import LM
 
 CONTROL, CONTROLLED = "random", "rome"
 # Methods whose edit holds all facts at once and stands in the place of the one before.

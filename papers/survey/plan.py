@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from papers.survey.contract import METHODS
+from shared.editing.plan import PAPER_SCALE
 from shared.errors import ConfigError
-from shared.plan import PAPER_SCALE
-from shared.study_plan import module_names
+from shared.learning.study_plan import module_names
 
 # Modules whose changes change a job's results, beside this room's own.
 METHOD_MODULES = [
@@ -110,7 +110,7 @@ class Plan:
         return {name: settings for name, settings in merged.items() if needed.get(name, "") in ("", *settings)}
 
     def training_command(self, wildcards: Any) -> list[str]:
-        """Return the words that tell `shared.learn_editors` how the editors of a form are trained."""
+        """Return the words that tell `shared.learning.learn_editors` how the editors of a form are trained."""
         own, run = self._config["training"], self._config["run"]
         words = ["--methods", *LEARNED, "--kind", "decoder", "--format", wildcards.form]
         words += ["--modules", json.dumps(module_names(own["weights"])), "--variants", json.dumps(own["editors"])]
@@ -159,7 +159,7 @@ class Plan:
         return [f"<results>/survey/{kind}/{model}.csv" for kind in KINDS for model in [*self.models, *more]]
 
     def items(self, names: Sequence[str], more: Mapping[str, str], measured: Sequence[str]) -> str:
-        """Return, as JSON, what `shared.make_items` makes each item from: all files, each with its model."""
+        """Return, as JSON, what `shared.report.make_items` makes each item from: all files, each with its model."""
         models = [*self.models, *more] * len(KINDS)
         return json.dumps({name: {"models": models, "inputs": [str(path) for path in measured]} for name in names})
 

@@ -14,15 +14,15 @@ from papers.survey.costs import measured
 from papers.survey.detector import ChangeSoFar
 from papers.survey.listening import Listener
 from papers.survey.methods import MEMORIES
-from shared.deltas import Edit, applied, row_edits
-from shared.editors import Editor
-from shared.generation import generate
-from shared.models import LM
-from shared.probes import Probe, ProbeRow, rewrite_prompt
-from shared.requests import Case
+from shared.data.probes import Probe, ProbeRow, rewrite_prompt
+from shared.data.requests import Case
+from shared.editing.editors import Editor
+from shared.edits.deltas import Edit, applied, row_edits
+from shared.inference.generation import generate
+from shared.measures.text_metrics import generation_entropy
+from shared.model.models import LM
+from shared.model.tokens import encode
 from shared.seeding import seed_for
-from shared.text_metrics import generation_entropy
-from shared.tokens import encode
 
 Asked = Callable[[Case], list[Probe]]
 TOP_K = 5

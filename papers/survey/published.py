@@ -11,8 +11,8 @@ from typing import Any
 
 from papers.survey.contract import PORTABILITY
 from papers.survey.records import SurveyProbe, SurveyRecord
+from shared.data.reading import load_records
 from shared.errors import DataError
-from shared.reading import load_records
 
 Key = tuple[str, str, str]
 

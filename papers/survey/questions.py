@@ -27,15 +27,15 @@ from papers.survey.questions_asking import QuestionListener
 from papers.survey.questions_cases import question_cases
 from papers.survey.questions_methods import MemoryEdit, make_question_method
 from shared import runtime
-from shared.deltas import UNEDITED
-from shared.edit_cases import import_methods
-from shared.editors import Editor
+from shared.data.probes import Probe, ProbeRow
+from shared.data.requests import Case
+from shared.editing.edit_cases import import_methods
+from shared.editing.editors import Editor
+from shared.edits.deltas import UNEDITED
 from shared.errors import ConfigError, reported
-from shared.lean import fused_gelu
-from shared.models import load_model
-from shared.probes import Probe, ProbeRow
+from shared.model.lean import fused_gelu
+from shared.model.models import load_model
 from shared.records import write_json, write_jsonl
-from shared.requests import Case
 from shared.world.factbook import FactBook
 
 log = logging.getLogger(__name__)

@@ -15,15 +15,15 @@ from torch import Tensor
 
 from papers.survey.listening import CHOICES
 from papers.survey.questions_methods import MemoryEdit
-from shared.answers import answer_ids
-from shared.deltas import Edit, row_edits
-from shared.edit_pools import Rows
+from shared.data.probes import POST, PRE, Probe, ProbeRow
+from shared.edits.deltas import Edit, row_edits
 from shared.errors import DataError
-from shared.forward import token_batches
-from shared.models import LM
-from shared.probes import POST, PRE, Probe, ProbeRow
-from shared.scoring import TargetScore
-from shared.text_batches import TextBatch, TextRow, collate, predictions
+from shared.inference.answers import answer_ids
+from shared.inference.scoring import TargetScore
+from shared.inference.text_batches import TextBatch, TextRow, collate, predictions
+from shared.learning.edit_pools import Rows
+from shared.model.forward import token_batches
+from shared.model.models import LM
 
 Owners = Sequence[int | None]
 

@@ -17,11 +17,11 @@ from papers.survey.contract import FAMILIES, PORTABILITY
 from papers.survey.draw_records import INVERSE_EVERY, READERS, inverse_records, with_families
 from papers.survey.families import FamilyRules
 from papers.survey.records import SurveyRecord
-from shared.answers import score_answers
+from shared.data.reading import read_records
+from shared.data.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
 from shared.errors import DataError
-from shared.models import LM
-from shared.reading import read_records
-from shared.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
+from shared.inference.answers import score_answers
+from shared.model.models import LM
 from shared.world.factbook import FactBook
 
 log = logging.getLogger(__name__)

@@ -12,20 +12,20 @@ from typing import Any
 
 import torch
 
-from shared.catalogue import find_method
-from shared.deltas import Edit, WeightDelta
-from shared.edit_examples import EditExample
-from shared.edit_pools import condition_ids
-from shared.edit_success import Method
-from shared.editors import Editor, make_editor, takes_of
+from shared.data.requests import Case, EditRequest
+from shared.data.templates import fill
+from shared.editing.catalogue import find_method
+from shared.editing.editors import Editor, make_editor, takes_of
+from shared.edits.deltas import Edit, WeightDelta
+from shared.edits.factor_edits import Changes, edit_of
 from shared.errors import ConfigError
-from shared.factor_edits import Changes, edit_of
-from shared.learned_editors import Edits, build_direct, load_learned
-from shared.models import LM
-from shared.requests import Case, EditRequest
+from shared.inference.text_batches import TextRow, encode_row
+from shared.learning.edit_examples import EditExample
+from shared.learning.edit_pools import condition_ids
+from shared.learning.edit_success import Method
+from shared.learning.learned_editors import Edits, build_direct, load_learned
+from shared.model.models import LM
 from shared.seeding import seed_for
-from shared.templates import fill
-from shared.text_batches import TextRow, encode_row
 
 TRAINED, TUNED, REMEMBERED, READ, RANDOM = "trained", "tuned", "remembered", "read", "random"
 MEMORY = "memory"

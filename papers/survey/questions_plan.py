@@ -8,7 +8,7 @@ from typing import Any
 
 from papers.survey.contract import METHODS
 from shared.errors import ConfigError
-from shared.study_plan import module_names
+from shared.learning.study_plan import module_names
 
 # Modules in which trained and direct methods register themselves.
 REGISTERING = ["papers.mend.method", "papers.mend.tuning", "papers.knowledge_editor.method", "papers.serac.method"]

@@ -9,11 +9,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from shared.deltas import Edit, WeightDelta, merge
-from shared.editors import Editor
+from shared.data.requests import EditRequest
+from shared.editing.editors import Editor
+from shared.edits.deltas import Edit, WeightDelta, merge
 from shared.errors import ConfigError
-from shared.models import LM
-from shared.requests import EditRequest
+from shared.model.models import LM
 from shared.seeding import seed_for
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from papers.survey.contract import FAMILIES, PORTABILITY
-from shared.reading import read_records, refuse_duplicates
-from shared.requests import Case, EditRequest, FamilyProbe, QuestionAnswer, Template, Text
+from shared.data.reading import read_records, refuse_duplicates
+from shared.data.requests import Case, EditRequest, FamilyProbe, QuestionAnswer, Template, Text
 
 
 class SurveyProbe(BaseModel):
@@ -81,7 +81,7 @@ def read_survey(path: str | Path) -> list[SurveyRecord]:
     """Read the records of a file, in its order.
 
     Raises:
-        DataError: see `shared.reading.read_records`; also duplicate case ids.
+        DataError: see `shared.data.reading.read_records`; also duplicate case ids.
     """
     records = read_records(path, SurveyRecord)
     refuse_duplicates(path, (record.case_id for record in records))

@@ -5,7 +5,7 @@
   `finalize_locality_metrics`).
 - `wild`: what the model says freely must be the answer, both normalised; locality: it must be what the unedited model
   says (Yang et al. 2025, arXiv:2502.11177, with exact match in the place of a judge).
-- `rome`: CounterFact's scores and magnitudes (`shared.metrics.rome`).
+- `rome`: CounterFact's scores and magnitudes (`shared.measures.metrics.rome`).
 - `plus`: neighborhoods with and without the edited sentence before them (Hoelscher-Obermaier et al. 2023,
   arXiv:2305.17553).
 """
@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 
 from papers.survey.contract import LOCALITY, PORTABILITY
+from shared.data.probes import POST, PRE, ProbeRow
 from shared.errors import DataError
-from shared.intervals import LEVEL, Interval, harmonic_mean_interval, mean_intervals, percentile_bounds
-from shared.metrics import rome
-from shared.probes import POST, PRE, ProbeRow
+from shared.measures.intervals import LEVEL, Interval, harmonic_mean_interval, mean_intervals, percentile_bounds
+from shared.measures.metrics import rome
 from shared.seeding import seed_for
 
 GROUP = ["form", "editor", "protocol"]

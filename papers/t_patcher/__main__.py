@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from papers.t_patcher import PAPER
-from shared.command_line import add_model, new_parser, run
+from shared.editing.command_line import add_model, new_parser, run
 
 EXAMPLES = """examples:
   python -m papers.t_patcher patch --model results/models/world-qa --kind seq2seq \\

@@ -10,9 +10,9 @@ from papers.t_patcher.sequential import stream_rows
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.stream import Editing
 from shared import runtime
-from shared.command import say
+from shared.editing.command import say
 from shared.errors import DataError
-from shared.models import load_model
+from shared.model.models import load_model
 
 
 def patch(options: argparse.Namespace) -> None:

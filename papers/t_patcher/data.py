@@ -7,11 +7,11 @@ from pathlib import Path
 from pydantic import BaseModel, Field, ValidationError
 
 from papers.t_patcher.problem import Example, Sources
+from shared.data.requests import Case, read_counterfact
+from shared.data.templates import fill
 from shared.errors import ConfigError, DataError
 from shared.records import read_jsonl
-from shared.requests import Case, read_counterfact
 from shared.seeding import seed_for
-from shared.templates import fill
 
 RECORDS, REQUESTS = FORMATS = ("records", "requests")
 

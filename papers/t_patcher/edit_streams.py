@@ -29,10 +29,10 @@ from papers.t_patcher.stream import Editing, Stream
 from papers.t_patcher.trained_editors import HeldStreams, TrainedStreams
 from papers.t_patcher.whole_model import WholeModelStreams
 from shared import runtime
-from shared.edit_cases import import_methods
+from shared.editing.edit_cases import import_methods
 from shared.errors import ConfigError, reported
-from shared.last_layer import States
-from shared.models import load_model
+from shared.inference.last_layer import States
+from shared.model.models import load_model
 from shared.provenance import code_digest
 from shared.records import atomic_path
 

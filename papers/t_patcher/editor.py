@@ -13,14 +13,14 @@ from papers.t_patcher.memory import Inputs, RememberedInputs
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.training import Mistake, fit
-from shared.deltas import UNEDITED, Edit
-from shared.editors import register
+from shared.data.requests import Case, EditRequest
+from shared.data.templates import fill
+from shared.editing.editors import register
+from shared.edits.deltas import UNEDITED, Edit
 from shared.errors import ConfigError
-from shared.last_layer import LastLayer
-from shared.models import LM
-from shared.requests import Case, EditRequest
-from shared.templates import fill
-from shared.text_batches import encode_row
+from shared.inference.last_layer import LastLayer
+from shared.inference.text_batches import encode_row
+from shared.model.models import LM
 
 
 class TPatcherEditor:

@@ -17,8 +17,8 @@ from papers.t_patcher.problem import Problem
 from papers.t_patcher.settings import known_only
 from papers.t_patcher.whole_model import WholeModelStreams
 from shared.errors import ConfigError, NumericalError
+from shared.inference.text_batches import IGNORED, TextRow, answered, collate, predictions, token_nll
 from shared.seeding import seed_for
-from shared.text_batches import IGNORED, TextRow, answered, collate, predictions, token_nll
 
 LAST, ALL = PARTS = ("last", "all")
 

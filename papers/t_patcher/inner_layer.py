@@ -12,13 +12,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
-from shared.architectures import EncoderDecoder
 from shared.errors import ConfigError
-from shared.forward import token_batches
-from shared.hooks import capture, replace
-from shared.last_layer import LastLayer, States
-from shared.models import LM
-from shared.text_batches import TextBatch, TextRow, collate
+from shared.inference.last_layer import LastLayer, States
+from shared.inference.text_batches import TextBatch, TextRow, collate
+from shared.model.architectures import EncoderDecoder
+from shared.model.forward import token_batches
+from shared.model.hooks import capture, replace
+from shared.model.models import LM
 
 ENCODED = 4  # batches of rows whose encodings are kept
 

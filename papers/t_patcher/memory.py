@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from papers.t_patcher.losses import LARGEST, MemoryLoss, Penalty, divergence
-from shared.last_layer import LastLayer
+from shared.inference.last_layer import LastLayer
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.plan import PAPER_SCALE
+from shared.editing.plan import PAPER_SCALE
 from shared.provenance import code_digest
-from shared.reporting import item_sources
+from shared.report.reporting import item_sources
 
 # Item → the runs that it is made from.
 RUNS = {
@@ -116,7 +116,7 @@ class Plan:
 
     def scripts(self) -> list[str]:
         """Return the modules that make the items."""
-        return ["shared.make_items", *(f"papers.t_patcher.items.{item}" for item in self.items())]
+        return ["shared.report.make_items", *(f"papers.t_patcher.items.{item}" for item in self.items())]
 
     def settings(self) -> str:
         """Return, as JSON, which data each model meets and how ours compare with the paper's models."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from papers.t_patcher.inner_layer import InnerLayer
 from shared.errors import DataError
-from shared.last_layer import LastLayer, States
-from shared.models import LM
-from shared.text_batches import TextRow, encode_row
+from shared.inference.last_layer import LastLayer, States
+from shared.inference.text_batches import TextRow, encode_row
+from shared.model.models import LM
 
 
 @dataclass(frozen=True)

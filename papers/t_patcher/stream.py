@@ -22,7 +22,7 @@ from papers.t_patcher.problem import Problem
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.training import Fitted, Mistake, fit
 from shared.errors import ConfigError, DataError
-from shared.last_layer import States
+from shared.inference.last_layer import States
 
 log = logging.getLogger(__name__)
 

@@ -15,14 +15,14 @@ from torch import Tensor
 from papers.t_patcher.problem import Problem
 from papers.t_patcher.stream import Stream
 from papers.t_patcher.whole_model import WholeModelStreams
-from shared.edit_examples import EditExample
-from shared.edit_pools import Rows, condition_ids
-from shared.edit_success import Method
 from shared.errors import ConfigError, NumericalError
-from shared.learned_editors import Edits, build_direct, direct_methods, load_learned
-from shared.models import Architecture
-from shared.text_batches import TextBatch, TextRow, collate
-from shared.verdicts import REFUTES, SUPPORTS
+from shared.inference.text_batches import TextBatch, TextRow, collate
+from shared.inference.verdicts import REFUTES, SUPPORTS
+from shared.learning.edit_examples import EditExample
+from shared.learning.edit_pools import Rows, condition_ids
+from shared.learning.edit_success import Method
+from shared.learning.learned_editors import Edits, build_direct, direct_methods, load_learned
+from shared.model.models import Architecture
 
 log = logging.getLogger(__name__)
 

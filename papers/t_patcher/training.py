@@ -16,9 +16,9 @@ from papers.t_patcher.memory import Keeper, Neurons
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.settings import PatchSettings
 from shared.errors import NumericalError
-from shared.last_layer import LastLayer
+from shared.inference.last_layer import LastLayer
+from shared.inference.text_batches import TextRow
 from shared.seeding import seed_for
-from shared.text_batches import TextRow
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 

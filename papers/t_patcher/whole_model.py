@@ -10,8 +10,8 @@ from torch import Tensor
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.problem import Problem
 from papers.t_patcher.stream import Edit, Stream
-from shared.forward import token_batches
-from shared.text_batches import TextBatch, TextRow, answered, collate, predictions
+from shared.inference.text_batches import TextBatch, TextRow, answered, collate, predictions
+from shared.model.forward import token_batches
 
 
 class WholeModelStreams(ABC):

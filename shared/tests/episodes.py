@@ -1,8 +1,8 @@
 """A few examples for models of every family, in the words that their tiny tokenizers know."""
 
-from shared.edit_examples import EditExample, ExampleSet, Statement
-from shared.edit_pools import Pool
-from shared.models import LM
+from shared.learning.edit_examples import EditExample, ExampleSet, Statement
+from shared.learning.edit_pools import Pool
+from shared.model.models import LM
 from shared.tests.families import tiny_model
 from shared.tests.tiny import tiny_lm
 

@@ -15,7 +15,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from shared.models import LM
+from shared.model.models import LM
 
 TEXT = "who plays the piano in town of rain anna bell doctor is a works as red blue one two . ?"
 WORDS = TEXT.split()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from shared.item_command import Request
+from shared.report.item_command import Request
 
 
 def request_from(folder: Path, frames: Sequence[pd.DataFrame], settings: Mapping[str, Any], reported: Path) -> Request:

@@ -2,9 +2,9 @@
 
 import torch
 
-from shared.deltas import applied
-from shared.models import LM
-from shared.probes import Probe
+from shared.data.probes import Probe
+from shared.edits.deltas import applied
+from shared.model.models import LM
 
 
 @torch.no_grad()

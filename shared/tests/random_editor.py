@@ -2,8 +2,8 @@
 
 import torch
 
-from shared.deltas import Edit, WeightDelta, merge
-from shared.editors import register
+from shared.editing.editors import register
+from shared.edits.deltas import Edit, WeightDelta, merge
 from shared.errors import ConfigError
 from shared.seeding import seed_for
 

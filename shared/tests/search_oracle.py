@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from shared.fitting import Objective, mean_nll
-from shared.models import LM
-from shared.optimise import Site, VectorProblem, VectorSettings
+from shared.fit.fitting import Objective, mean_nll
+from shared.fit.optimise import Site, VectorProblem, VectorSettings
+from shared.model.models import LM
 
 
 def plain_search(

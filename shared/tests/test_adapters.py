@@ -6,8 +6,8 @@ import pytest
 import torch
 from peft import PeftModel
 
-from shared.adapters import load_edit, save_edit, save_lora
-from shared.deltas import Edit, applied, merge
+from shared.editing.adapters import load_edit, save_edit, save_lora
+from shared.edits.deltas import Edit, applied, merge
 from shared.errors import DataError, ModelError
 from shared.tests.test_deltas import make_edit
 from shared.tests.tiny import FAMILIES, tiny_lm

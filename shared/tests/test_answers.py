@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from shared.answers import IGNORED, answer_batch, answer_ids, score_answers
 from shared.errors import DataError
+from shared.inference.answers import IGNORED, answer_batch, answer_ids, score_answers
 from shared.tests.families import tiny_model
 
 QUESTIONS = ["who plays the piano ?", "rain ?", "anna bell is a doctor in town . who is a doctor ?"]

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from shared.answers import answer_batch
 from shared.errors import ModelError
-from shared.hooks import capture
-from shared.models import EncoderDecoder, load_lm, load_model
-from shared.module_paths import find_layout
+from shared.inference.answers import answer_batch
+from shared.model.hooks import capture
+from shared.model.models import EncoderDecoder, load_lm, load_model
+from shared.model.module_paths import find_layout
 from shared.tests.families import tiny_model
 from shared.tests.tiny import FAMILIES, tiny_lm
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from shared import checkpoints
 from shared.errors import ModelError
+from shared.model import checkpoints
 from shared.records import read_json
 
 

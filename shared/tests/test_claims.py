@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from shared import claims
 from shared.errors import ConfigError
-from shared.tables import Cell, Comparison, compare, write_csv
+from shared.report import claims
+from shared.report.tables import Cell, Comparison, compare, write_csv
 
 SCORES = {("world-small", "rome"): 95.0, ("world-small", "ft"): 60.0, ("world-large", "rome"): 70.0}
 

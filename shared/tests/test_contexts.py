@@ -2,10 +2,10 @@
 
 import pytest
 
-from shared.contexts import END_OF_TEXT, clean_prefix, in_contexts, sample_contexts
-from shared.requests import EditRequest
+from shared.data.requests import EditRequest
+from shared.fit.contexts import END_OF_TEXT, clean_prefix, in_contexts, sample_contexts
+from shared.model.tokens import encode
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode
 
 WORDS = ["The", "Because", "You"]
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from shared.deltas import Edit, WeightDelta, applied, merge, row_edits
+from shared.edits.deltas import Edit, WeightDelta, applied, merge, row_edits
 from shared.errors import ModelError, NumericalError
-from shared.forward import embed, logits, run_blocks
-from shared.models import Architecture
+from shared.model.forward import embed, logits, run_blocks
+from shared.model.models import Architecture
 from shared.tests.tiny import FAMILIES, tiny_lm
 
 

@@ -3,8 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from shared.drawdown import per_edit, summarise
 from shared.errors import DataError
+from shared.learning.drawdown import per_edit, summarise
 
 
 def row(edit, kind, correct, *, before=False, same=True, example=0, nll=(1.0, 1.0), tokens=2, edits=1, editor="mend"):

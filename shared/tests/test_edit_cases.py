@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared import edit_cases, measure, sample_contexts
-from shared.probes import read_rows
+from shared.data.probes import read_rows
+from shared.editing import edit_cases
+from shared.fit import sample_contexts
+from shared.measures import measure
 from shared.tests.records import counterfact_record
 from shared.tests.tiny import tiny_lm
 from shared.world.factbook import Fact, FactBook, Form, Relation

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from shared.editor_training import TrainingSettings, outer_losses, train
+from shared.edits.factor_edits import LowRank
+from shared.edits.gradient_factors import factor_rows, token_factors
 from shared.errors import ConfigError, DataError, ModelError, NumericalError
-from shared.factor_edits import LowRank
-from shared.gradient_factors import factor_rows, token_factors
-from shared.learned_editors import (
+from shared.inference.text_batches import predictions
+from shared.learning.editor_training import TrainingSettings, outer_losses, train
+from shared.learning.learned_editors import (
     LearnedEditor,
     build_learned,
     group_losses,
@@ -18,10 +19,9 @@ from shared.learned_editors import (
     register_learned,
     save_learned,
 )
-from shared.models import LM
+from shared.model.models import LM
 from shared.tests.episodes import model_of, modules_of, pool_of
 from shared.tests.tiny import tiny_lm
-from shared.text_batches import predictions
 
 SETTINGS = TrainingSettings(steps=6, edits_per_step=3, lr=1e-2, validate_every=2, validation_edits=4)
 

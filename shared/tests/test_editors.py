@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.editors import make_editor, register, registered, takes_of
+from shared.editing.editors import make_editor, register, registered, takes_of
 from shared.errors import ConfigError
 from shared.tests.random_editor import RandomEditor
 

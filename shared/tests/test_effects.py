@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from shared.effects import average_indirect_effect, category_positions, predicted_answers
+from shared.data.requests import KnownFact
 from shared.errors import DataError
-from shared.requests import KnownFact
 from shared.tests.tiny import tiny_lm
-from shared.trace_runs import make_fact
+from shared.traces.effects import average_indirect_effect, category_positions, predicted_answers
+from shared.traces.trace_runs import make_fact
 
 PROMPTS = ("Anna Bell works as a", "The piano of Anna Bell is in", "Anna Bell")
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from shared.cloze import score_cloze
 from shared.errors import DataError, ModelError
+from shared.inference.cloze import score_cloze
+from shared.inference.verdicts import claim_logits, verdict_logits
 from shared.tests.families import tiny_model
-from shared.verdicts import claim_logits, verdict_logits
 
 TEXTS = ["anna bell plays the [MASK] .", "[MASK] rain in the town of anna", "a [MASK]"]
 

@@ -5,18 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from shared.deltas import UNEDITED, Edit, applied
-from shared.editors import NoEdit
+from shared.data.probes import POST, PRE
+from shared.data.requests import Case, EditRequest, QuestionAnswer
+from shared.editing.editors import NoEdit
+from shared.editing.evaluate import EvaluationOptions, GenerationOptions, evaluate_batch, evaluate_single
+from shared.edits.deltas import UNEDITED, Edit, applied
 from shared.errors import ConfigError, DataError, NumericalError
-from shared.evaluate import EvaluationOptions, GenerationOptions, evaluate_batch, evaluate_single
-from shared.generation import generate
-from shared.probes import POST, PRE
-from shared.requests import Case, EditRequest, QuestionAnswer
+from shared.inference.generation import generate
+from shared.model.tokens import encode
 from shared.seeding import seed_for
 from shared.tests.oracle import plain_answers
 from shared.tests.random_editor import RandomEditor
 from shared.tests.tiny import FAMILIES, tiny_lm
-from shared.tokens import encode
 
 CASES = [
     Case(
@@ -137,7 +137,7 @@ def test_pre_rows_are_reused(monkeypatch):
     full = evaluate(lm)
     before = list(evaluate_single(lm, NoEdit(), CASES, replace(EVERYTHING, phases=(PRE,)), other_facts=OTHER))
     assert before == [row for row in full if row.phase == PRE]
-    import shared.evaluate as module
+    import shared.editing.evaluate as module
 
     asked = []
     plain = module.answer

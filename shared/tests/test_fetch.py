@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared import fetch
+from shared.data import fetch
 from shared.errors import DataError
 
 BODY = json.dumps([{"case_id": number, "text": "x" * 50} for number in range(2000)]).encode()

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from shared.deltas import applied
+from shared.edits.deltas import applied
 from shared.errors import ConfigError, NumericalError
-from shared.finetune import TuningProblem, TuningSettings, finetune, finetune_jointly
-from shared.fitting import Row, embed_rows, joint_probability, summed_nll, teacher_forced
-from shared.models import Architecture
+from shared.fit.finetune import TuningProblem, TuningSettings, finetune, finetune_jointly
+from shared.fit.fitting import Row, embed_rows, joint_probability, summed_nll, teacher_forced
+from shared.model.models import Architecture
 from shared.tests.tiny import FAMILIES, tiny_lm
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from shared.errors import ModelError
-from shared.forward import KeyValues, causal_mask, embed, logits, pad_right, run_blocks, token_batches
-from shared.hooks import capture, replace
-from shared.models import load_lm
+from shared.model.forward import KeyValues, causal_mask, embed, logits, pad_right, run_blocks, token_batches
+from shared.model.hooks import capture, replace
+from shared.model.models import load_lm
 from shared.tests.tiny import FAMILIES, tiny_lm
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from shared.deltas import applied, row_edits
+from shared.edits.deltas import applied, row_edits
 from shared.errors import ConfigError
-from shared.generation import clean_generated, generate
+from shared.inference.generation import clean_generated, generate
 from shared.tests.test_deltas import make_edit
 from shared.tests.tiny import FAMILIES, tiny_lm
 

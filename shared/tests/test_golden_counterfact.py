@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file
 from scipy.stats import hmean
 
-from shared.deltas import UNEDITED, Edit, WeightDelta
-from shared.evaluate import EvaluationOptions, evaluate_single
-from shared.metrics import rome, summarise, zsre_rome
-from shared.models import load_lm
-from shared.probes import POST, PRE, rewrite_prompt
-from shared.requests import QuestionAnswer, read_counterfact
+from shared.data.probes import POST, PRE, rewrite_prompt
+from shared.data.requests import QuestionAnswer, read_counterfact
+from shared.editing.evaluate import EvaluationOptions, evaluate_single
+from shared.edits.deltas import UNEDITED, Edit, WeightDelta
+from shared.measures.metrics import rome, summarise, zsre_rome
+from shared.model.models import load_lm
 from shared.tests.oracle import plain_answers
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"

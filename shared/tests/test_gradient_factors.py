@@ -2,13 +2,13 @@ import pytest
 import torch
 from transformers.pytorch_utils import Conv1D
 
-from shared.deltas import applied
+from shared.edits.deltas import applied
+from shared.edits.factor_edits import Dense, LowRank, edit_of, edited_rows
+from shared.edits.gradient_factors import factor_rows, token_factors
 from shared.errors import ModelError
-from shared.factor_edits import Dense, LowRank, edit_of, edited_rows
-from shared.gradient_factors import factor_rows, token_factors
-from shared.learned_editors import Edits, group_losses, linear_maps
+from shared.inference.text_batches import predictions
+from shared.learning.learned_editors import Edits, group_losses, linear_maps
 from shared.tests.episodes import FAMILIES, model_of, modules_of, pool_of
-from shared.text_batches import predictions
 
 
 def edits_of(family, groups):

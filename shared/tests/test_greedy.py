@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from shared.deltas import applied, row_edits
+from shared.edits.deltas import applied, row_edits
 from shared.errors import ConfigError
-from shared.greedy import continue_greedily, ending_tokens
+from shared.inference.greedy import continue_greedily, ending_tokens
 from shared.tests.test_deltas import make_edit
 from shared.tests.test_generation import greedy
 from shared.tests.tiny import FAMILIES, tiny_lm

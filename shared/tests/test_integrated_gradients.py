@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from shared.hooks import capture, replace
-from shared.integrated_gradients import gauss_legendre, integrated_gradients, path_gradient, riemann
+from shared.model.hooks import capture, replace
 from shared.tests.tiny import FAMILIES, tiny_lm
-from shared.trace_runs import make_fact
+from shared.traces.integrated_gradients import gauss_legendre, integrated_gradients, path_gradient, riemann
+from shared.traces.trace_runs import make_fact
 
 
 def test_quadrature_is_exact_for_polynomials():

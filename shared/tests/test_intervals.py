@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from shared import intervals
-from shared.intervals import (
+from shared.measures import intervals
+from shared.measures.intervals import (
     bootstrap_means,
     harmonic_mean,
     harmonic_mean_interval,

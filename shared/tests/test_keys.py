@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from shared.hooks import capture
-from shared.keys import lookup_states
+from shared.fit.keys import lookup_states
+from shared.model.hooks import capture
+from shared.model.tokens import encode_prompt
 from shared.tests.tiny import FAMILIES, tiny_lm
-from shared.tokens import encode_prompt
 
 TEMPLATES = ("{} speaks French and more", "He said that {} is here", "{} speaks German")
 

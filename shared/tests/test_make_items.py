@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from shared import make_items
-from shared.reporting import item_files, item_sources
+from shared.report import make_items
+from shared.report.reporting import item_files, item_sources
 
 SCRIPT = """
 import pandas as pd
-from shared.item_command import Drawing, Listing, table_main
-from shared.plots import new_figure
+from shared.report.item_command import Drawing, Listing, table_main
+from shared.report.plots import new_figure
 
 
 def make(request):
@@ -54,7 +54,7 @@ def run(folder, items, out):
 def test_each_item_is_what_its_own_script_makes(package, tmp_path):
     from sample_items.table_1 import make
 
-    from shared.item_command import table_main
+    from shared.report.item_command import table_main
 
     run(package, ["table_1", "figure_1"], tmp_path / "together")
     own = {"csv": "csv", "markdown": "md", "page": "html"}

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shared.data.probes import ProbeRow
 from shared.errors import ConfigError, DataError
-from shared.metrics import GROUP, METRIC_SETS, memit, other_facts_kept, probe_frame, rome, summarise, zsre_rome
-from shared.probes import ProbeRow
-from shared.text_metrics import ReferenceScorer, fit_vectorizer, generation_entropy
+from shared.measures.metrics import GROUP, METRIC_SETS, memit, other_facts_kept, probe_frame, rome, summarise, zsre_rome
+from shared.measures.text_metrics import ReferenceScorer, fit_vectorizer, generation_entropy
 
 HALF, QUARTER, EIGHTH = math.log(0.5), math.log(0.25), math.log(0.125)
 

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file
 
 from shared.errors import ConfigError, DataError, ModelError, NumericalError
-from shared.forward import embed, run_blocks
-from shared.hooks import capture
-from shared.models import load_lm
-from shared.moments import collect, digests, main
-from shared.second_moment import SecondMoments, require_size, unit_rows
+from shared.fit.moments import collect, digests, main
+from shared.fit.second_moment import SecondMoments, require_size, unit_rows
+from shared.model.forward import embed, run_blocks
+from shared.model.hooks import capture
+from shared.model.models import load_lm
+from shared.model.tokens import encode
 from shared.tests.tiny import FAMILIES, TEXTS, tiny_lm
-from shared.tokens import encode
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
 LONG = " ".join(TEXTS)

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from shared.errors import ConfigError
-from shared.noise import Noise, embedding_moments, embedding_std, make_noise
+from shared.model.tokens import encode
 from shared.tests.tiny import TEXTS, tiny_lm
-from shared.tokens import encode
+from shared.traces.noise import Noise, embedding_moments, embedding_std, make_noise
 
 SUBJECTS = ["Anna Bell", "Space Needle"]
 

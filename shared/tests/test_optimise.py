@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from shared.errors import ConfigError, ModelError, NumericalError
-from shared.fitting import Adam, Row, mean_nll, mean_probability, teacher_forced
-from shared.optimise import VectorProblem, VectorSettings, optimise_vectors
+from shared.fit.fitting import Adam, Row, mean_nll, mean_probability, teacher_forced
+from shared.fit.optimise import VectorProblem, VectorSettings, optimise_vectors
 from shared.tests.search_oracle import plain_search
 from shared.tests.tiny import FAMILIES, tiny_lm
 

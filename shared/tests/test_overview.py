@@ -1,7 +1,7 @@
 import pytest
 
-from shared import overview
 from shared.errors import ConfigError
+from shared.report import overview
 
 ITEMS = """
 table_4: {title: CounterFact}

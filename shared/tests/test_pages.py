@@ -3,8 +3,8 @@
 import pytest
 
 from shared.errors import DataError
-from shared.pages import introduction, main, page
 from shared.paper import Paper
+from shared.report.pages import introduction, main, page
 
 CARD = Paper(key="rome", title="Locating", authors="Meng", year=2022, text="arXiv:1")
 README = (

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from shared.editing.plan import RunPlan
 from shared.errors import ConfigError
-from shared.plan import RunPlan
 
 RUN = {"models": ["big", "little"], "device": "cpu", "dtype": "float32", "threads": 1, "seed": 7, "scale": "laptop"}
 RUN |= {"gpus": 0, "data": ["counterfact.json", "facts.json", "attribute_snippets.json", "idf.npy"]}

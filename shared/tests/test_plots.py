@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 
-from shared.methods import METHODS, title_of
-from shared.plots import draw_line, look_of, new_figure, save_figure
+from shared.editing.methods import METHODS, title_of
+from shared.report.plots import draw_line, look_of, new_figure, save_figure
 
 
 def draw(folder):

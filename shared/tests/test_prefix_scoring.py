@@ -2,14 +2,14 @@
 
 import pytest
 
-from shared.deltas import Edit
-from shared.evaluate import EvaluationOptions, GenerationOptions, evaluate_batch, evaluate_single
-from shared.prefix_scoring import common_prefix, score_behind_prefix, score_in_groups
-from shared.probes import GENERATION, POST
-from shared.requests import Case, EditRequest
-from shared.scoring import score_targets
+from shared.data.probes import GENERATION, POST
+from shared.data.requests import Case, EditRequest
+from shared.editing.evaluate import EvaluationOptions, GenerationOptions, evaluate_batch, evaluate_single
+from shared.edits.deltas import Edit
+from shared.inference.prefix_scoring import common_prefix, score_behind_prefix, score_in_groups
+from shared.inference.scoring import score_targets
+from shared.model.tokens import encode, target_ids
 from shared.tests.tiny import FAMILIES, tiny_lm
-from shared.tokens import encode, target_ids
 
 PREFIX = list(range(5, 45))
 PAIRS = [

@@ -2,10 +2,10 @@
 
 import pytest
 
+from shared.data.probes import Probe, ProbeRow, answered_probes, generation_probes, probes_of, read_rows
+from shared.data.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
 from shared.errors import ConfigError, DataError
-from shared.probes import Probe, ProbeRow, answered_probes, generation_probes, probes_of, read_rows
 from shared.records import write_jsonl
-from shared.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
 
 REQUEST = EditRequest(case_id=4, subject="Ann {x} Bell", prompt="{} speaks", target_new="Dutch", target_true="Greek")
 CASE = Case(

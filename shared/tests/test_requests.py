@@ -6,8 +6,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from shared.data.requests import Case, EditRequest, read_counterfact, read_known_facts, read_requests, read_zsre
 from shared.errors import DataError
-from shared.requests import Case, EditRequest, read_counterfact, read_known_facts, read_requests, read_zsre
 
 COUNTERFACT = {
     "case_id": 7,

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from shared.adapters import load_edit, save_edit
-from shared.deltas import Edit
+from shared.data.probes import GENERATION, POST, PRE
+from shared.data.requests import Case, EditRequest
+from shared.editing.adapters import load_edit, save_edit
+from shared.editing.evaluate import EvaluationOptions, GenerationOptions, evaluate_batch, evaluate_single
+from shared.edits.deltas import Edit
+from shared.edits.routing import covered, load_router, require_same_words
 from shared.errors import ConfigError, DataError, ModelError
-from shared.evaluate import EvaluationOptions, GenerationOptions, evaluate_batch, evaluate_single
-from shared.models import LM
-from shared.probes import GENERATION, POST, PRE
-from shared.requests import Case, EditRequest
-from shared.routing import covered, load_router, require_same_words
-from shared.scoring import score_targets
+from shared.inference.scoring import score_targets
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode, target_ids
 
 CASES = [
     Case(

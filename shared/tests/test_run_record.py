@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from shared import run_record
 from shared.errors import DataError
 from shared.records import read_json
+from shared.report import run_record
 
 
 def test_a_record_says_what_ran_where_and_at_what_cost():

@@ -2,8 +2,8 @@
 
 import pytest
 
+from shared.editing.runs import batch_size, blocks_of, expand, point_name, point_of, shard_bounds
 from shared.errors import ConfigError
-from shared.runs import batch_size, blocks_of, expand, point_name, point_of, shard_bounds
 
 
 def test_a_grid_becomes_one_variant_per_point():

@@ -3,13 +3,13 @@ import random
 
 import pytest
 
-from shared.edit_pools import Pool
-from shared.edit_tasks import Task
 from shared.errors import DataError
-from shared.models import load_lm
+from shared.inference.verdicts import REFUTES, SUPPORTS
+from shared.learning.edit_pools import Pool
+from shared.learning.edit_tasks import Task
+from shared.learning.scope_examples import FALSE, TRUE, TRUTH_PROMPTS, hard_questions
+from shared.model.models import load_lm
 from shared.provenance import REPOSITORY
-from shared.scope_examples import FALSE, TRUE, TRUTH_PROMPTS, hard_questions
-from shared.verdicts import REFUTES, SUPPORTS
 from shared.world.generate import WorldConfig, generate_world
 from shared.world.raw import counterfact_records
 from shared.world.records import write_records

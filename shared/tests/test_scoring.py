@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from shared.deltas import applied, row_edits
-from shared.scoring import score_targets
+from shared.edits.deltas import applied, row_edits
+from shared.inference.scoring import score_targets
 from shared.tests.test_deltas import make_edit
 from shared.tests.tiny import FAMILIES, tiny_lm
 
@@ -57,7 +57,7 @@ def test_one_token_targets_share_their_prompts_row(monkeypatch):
     """Two one-token targets and a longer one after the same prompt cost a single row."""
     lm = tiny_lm()
     rows = []
-    import shared.scoring as scoring
+    import shared.inference.scoring as scoring
 
     plain = scoring.pad_right
     monkeypatch.setattr(scoring, "pad_right", lambda ids, *rest: rows.extend(ids) or plain(ids, *rest))

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from shared.errors import ConfigError
-from shared.fitting import Row, teacher_forced
-from shared.keys import lookup_states
-from shared.optimise import VectorProblem, VectorSettings, optimise_vectors
-from shared.subject_noise import NoiseSource, SubjectNoise, corrupted, noise_sources
+from shared.fit.fitting import Row, teacher_forced
+from shared.fit.keys import lookup_states
+from shared.fit.optimise import VectorProblem, VectorSettings, optimise_vectors
+from shared.model.tokens import encode_prompt
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode_prompt
+from shared.traces.subject_noise import NoiseSource, SubjectNoise, corrupted, noise_sources
 
 SUBJECT = "Anna Bell"
 PLAIN, PREFIXED = "{} plays the", "It rains. {} plays the"

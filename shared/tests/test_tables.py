@@ -1,9 +1,9 @@
 import pytest
 
-from shared import tables
 from shared.errors import DataError
-from shared.layouts import Column, Layout, number, write_table
-from shared.tables import Cell, Comparison, Reported
+from shared.report import tables
+from shared.report.layouts import Column, Layout, number, write_table
+from shared.report.tables import Cell, Comparison, Reported
 
 METRICS = {"none": (22.2, 78.1), "rome": (100.0, 75.4), "ft": (99.0, 40.4)}
 

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from shared.answers import IGNORED, score_answers
 from shared.errors import DataError
-from shared.scoring import score_targets
+from shared.inference.answers import IGNORED, score_answers
+from shared.inference.scoring import score_targets
+from shared.inference.text_batches import answered, collate, divergence, encode_row, predictions, token_nll
+from shared.inference.verdicts import claim_logits
 from shared.tests.episodes import FAMILIES, model_of
-from shared.text_batches import answered, collate, divergence, encode_row, predictions, token_nll
-from shared.verdicts import claim_logits
 
 QUESTIONS = ["who plays the piano ?", "who works in town"]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from shared.data.requests import Case, EditRequest
 from shared.errors import DataError
-from shared.requests import Case, EditRequest
-from shared.text_metrics import (
+from shared.measures.text_metrics import (
     ReferenceScorer,
     fit_vectorizer,
     generation_entropy,

@@ -2,10 +2,10 @@
 
 import pytest
 
+from shared.data.templates import fill
 from shared.errors import DataError
-from shared.templates import fill
+from shared.model.tokens import encode, encode_prompt, find_subject, target_ids
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode, encode_prompt, find_subject, target_ids
 
 TEMPLATES = ("{} works as a", "The mother tongue of {} is", "Where does {} live?", "{}, a native", "It is {}")
 

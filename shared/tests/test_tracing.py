@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from shared.errors import ConfigError, DataError
-from shared.models import LM
-from shared.noise import Noise
-from shared.severed import trace_severed
+from shared.model.models import LM
 from shared.tests.tiny import FAMILIES, tiny_lm
 from shared.tests.tracing_oracle import Oracle
-from shared.trace_runs import Corruption, TracedFact, make_fact
-from shared.tracing import STATE, Restoration, trace_facts
+from shared.traces.noise import Noise
+from shared.traces.severed import trace_severed
+from shared.traces.trace_runs import Corruption, TracedFact, make_fact
+from shared.traces.tracing import STATE, Restoration, trace_facts
 
 PROMPTS = (("Anna Bell works as a", "Anna Bell"), ("a city of rain, Anna", "Anna"))
 EVERYTHING = [STATE, Restoration("mlp", 2), Restoration("attention", 1), Restoration("attention", 3)]

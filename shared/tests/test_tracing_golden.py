@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.models import load_lm
-from shared.noise import Noise, embedding_std
-from shared.severed import trace_severed
-from shared.trace_runs import Corruption, make_fact
-from shared.tracing import STATE, Restoration, trace_facts
+from shared.model.models import load_lm
+from shared.traces.noise import Noise, embedding_std
+from shared.traces.severed import trace_severed
+from shared.traces.trace_runs import Corruption, make_fact
+from shared.traces.tracing import STATE, Restoration, trace_facts
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
 TOLERANCE = {"atol": 1e-5, "rtol": 0}

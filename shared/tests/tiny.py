@@ -13,7 +13,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from shared.models import LM
+from shared.model.models import LM
 
 FAMILIES = ("gpt2", "gptj", "gpt_neox", "llama")
 TEXTS = (

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from shared.hooks import first_tensor
-from shared.models import LM
-from shared.trace_runs import Corruption, TracedFact
-from shared.tracing import Restoration
+from shared.model.hooks import first_tensor
+from shared.model.models import LM
+from shared.traces.trace_runs import Corruption, TracedFact
+from shared.traces.tracing import Restoration
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 
 from shared import runtime
 from shared.errors import EditingError
-from shared.models import load_lm
+from shared.model.models import load_lm
 from shared.records import read_json, write_json
 from shared.world.factbook import FactBook
 from shared.world.folders import atomic_folder

@@ -16,9 +16,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import BertForSequenceClassification
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from shared.models import LM
+from shared.inference.verdicts import claim_logits
+from shared.model.models import LM
 from shared.seeding import seed_for
-from shared.verdicts import claim_logits
 from shared.world.division import Division
 from shared.world.documents import filler_sentence
 from shared.world.factbook import Fact, FactBook

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import T5ForConditionalGeneration
 
-from shared.answers import IGNORED, batch_of
-from shared.models import LM
+from shared.inference.answers import IGNORED, batch_of
+from shared.model.models import LM
 from shared.seeding import seed_for
 from shared.world.dialogue import PROMPTS, SENTIMENTS, Sentiment, Talk, Topic, replies
 from shared.world.dialogue_replies import greedy_replies

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from shared.models import LM
+from shared.model.models import LM
 
 LONGEST = 32
 TOGETHER = 128

@@ -7,8 +7,8 @@ the public files (`structured_zeroshot-{train,dev}-new_annotated_final.jsonl`, `
 import random
 from typing import Any
 
+from shared.inference.verdicts import REFUTES, SUPPORTS
 from shared.seeding import seed_for
-from shared.verdicts import REFUTES, SUPPORTS
 from shared.world.division import Division, Part
 from shared.world.documents import filler_sentence
 from shared.world.factbook import Fact

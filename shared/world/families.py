@@ -15,7 +15,7 @@ from typing import Any
 
 from shared import runtime
 from shared.errors import ConfigError, ModelError, reported
-from shared.models import Kind, load_model
+from shared.model.models import Kind, load_model
 from shared.records import write_json
 from shared.world.claim_classifier import ClaimLesson
 from shared.world.dialogue_model import DialogueLesson

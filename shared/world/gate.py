@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared.effects import EffectSummary, average_indirect_effect
+from shared.data.requests import KnownFact
 from shared.errors import ConfigError, ModelError
-from shared.models import LM
-from shared.requests import KnownFact
-from shared.scoring import score_targets
+from shared.inference.scoring import score_targets
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 from shared.seeding import seed_for
 from shared.settings import read_yaml
-from shared.tokens import encode, target_ids
+from shared.traces.effects import EffectSummary, average_indirect_effect
 from shared.world.documents import filler_sentence
 from shared.world.factbook import STATEMENTS, Fact, FactBook
 

@@ -10,10 +10,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from shared.models import LM
-from shared.prefix_scoring import score_behind_prefix
+from shared.inference.prefix_scoring import score_behind_prefix
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 from shared.seeding import seed_for
-from shared.tokens import encode, target_ids
 from shared.world.factbook import STATEMENTS, FactBook
 from shared.world.gate import recalled
 from shared.world.in_context import END_MARK, FACT_MARK, PROMPT_MARK

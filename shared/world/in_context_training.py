@@ -30,7 +30,7 @@ from transformers import AddedToken, GPT2LMHeadModel, PreTrainedTokenizerBase
 
 from shared import runtime
 from shared.errors import ModelError, reported
-from shared.models import load_lm
+from shared.model.models import load_lm
 from shared.records import write_json
 from shared.seeding import seed_for
 from shared.world.decoder import rescale_stream

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shared.errors import ConfigError
-from shared.models import LM
+from shared.model.models import LM
 from shared.seeding import seed_for
 from shared.world.factbook import FactBook
 from shared.world.optimisation import make_optimisers, rate_factor, set_rates, take_step

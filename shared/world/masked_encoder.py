@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import BatchEncoding, BertConfig, BertForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from shared.cloze import score_cloze
-from shared.models import LM
+from shared.inference.cloze import score_cloze
+from shared.model.models import LM
 from shared.seeding import seed_for
 from shared.world import wordings
 from shared.world.cloze_records import cloze_facts, mention, passing_remark

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
 
-from shared.answers import IGNORED, batch_of, score_answers
-from shared.models import LM
+from shared.inference.answers import IGNORED, batch_of, score_answers
+from shared.model.models import LM
 from shared.seeding import seed_for
 from shared.world.division import Division
 from shared.world.documents import filler_sentence

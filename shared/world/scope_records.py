@@ -9,8 +9,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from shared.inference.verdicts import REFUTES, SUPPORTS
 from shared.seeding import seed_for
-from shared.verdicts import REFUTES, SUPPORTS
 from shared.world.division import Division, Part
 from shared.world.factbook import Fact, FactBook
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import BertForSequenceClassification
 
-from shared.forward import token_batches
-from shared.models import LM
+from shared.model.forward import token_batches
+from shared.model.models import LM
 from shared.seeding import seed_for
 from shared.world.dialogue import SENTIMENTS, Sentiment, Talk, Topic, replies, split_replies
 from shared.world.factbook import FactBook

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from papers._template.counts import count_by_relation, read_prompts
 from shared import runtime
-from shared.items import add_table_options, write_table_item
-from shared.layouts import Column, Layout
-from shared.tables import Cell, Comparison, compare, read_reported
+from shared.report.items import add_table_options, write_table_item
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, Comparison, compare, read_reported
 
 LAYOUT = Layout(
     title="Table 1: records by relation",

@@ -6,7 +6,7 @@ from papers._template import __main__ as command
 from papers._template.counts import Counts, count_by_relation, read_prompts
 from papers._template.items import table_1
 from shared.errors import DataError
-from shared.tables import NO_REFERENCE, read_csv
+from shared.report.tables import NO_REFERENCE, read_csv
 
 PROMPTS = [("P19", "Ada was born in"), ("P19", "Bo Kant was born in"), ("P27", "Ada lives in")]
 

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.calinet.items.results import measured
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 PANELS = {"facts": "facts calibrated at once", "slots": "slots", "layer": "layer of the slots"}
 LINES = {"exact_match": ("EM", "#0072B2", "o"), "false_rate": ("false rate", "#D55E00", "s")}

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import COLUMN_INCHES, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import COLUMN_INCHES, new_figure
 
 LINES = {"right": ("right object", "#0072B2", "o"), "false": ("object that the corpus states", "#D55E00", "s")}
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from shared.intervals import Interval, bootstrap_means, mean_interval, percentile_bounds
-from shared.item_command import Request
+from shared.measures.intervals import Interval, bootstrap_means, mean_interval, percentile_bounds
+from shared.report.item_command import Request
 
 TITLES = {"vanilla": "Vanilla", "calinet": "CaliNet", "cp": "C.P."}
 UNITS = "False rate, EM and F1 in percent; the others are perplexities, per token."

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from papers.calinet.items.results import percent, scale_note
-from shared.item_command import Listing, Request, table_main
+from shared.report.item_command import Listing, Request, table_main
 
 SHOWN = 4
 

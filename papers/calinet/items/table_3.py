@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.calinet.items.results import TITLES, UNITS, measured, scale_note
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import Cell, Comparison, compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, Comparison, compare
 
 COLUMNS = [
     Column("false_rate", "False rate", 1),

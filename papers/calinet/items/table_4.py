@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.calinet.items.results import TITLES, percent, scale_note
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 METRICS = {"exact_match": ("exact", "EM"), "overlap": ("overlap", "F1")}
 PARTS = {"related": ("calibrated", True), "rest": ("others", False)}

@@ -7,13 +7,13 @@ import torch
 from papers.calinet.assessment import contrast_score, contrast_scores
 from papers.calinet.slots import SlotLayer, SlotSettings, cached_loss, calibrate, whole_loss
 from papers.calinet.slots import begin as untrained
-from shared.models import LM
-from shared.requests import Case
-from shared.scoring import score_targets
+from shared.data.requests import Case
+from shared.data.templates import fill
+from shared.inference.scoring import score_targets
+from shared.inference.text_batches import TextRow, encode_row
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 from shared.seeding import seed_for
-from shared.templates import fill
-from shared.text_batches import TextRow, encode_row
-from shared.tokens import encode, target_ids
 from tests.bench import Comparison, Setup
 
 SETTINGS = SlotSettings(slots=64, steps=60, rows=10**6)

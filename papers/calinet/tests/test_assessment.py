@@ -7,7 +7,7 @@ from papers.calinet.assessment import assess, contrast_score, contrast_scores, t
 from papers.calinet.calibration_facts import CONTRASTS, calibration_facts, contrast_templates, object_types
 from papers.calinet.tests.world import decoder, facts, small_book
 from shared.errors import DataError
-from shared.tokens import encode, target_ids
+from shared.model.tokens import encode, target_ids
 
 
 def test_contrasts_ask_for_objects_of_the_same_type():

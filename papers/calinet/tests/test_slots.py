@@ -8,11 +8,11 @@ from papers.calinet.editor import CaliNetEditor
 from papers.calinet.reading_slots import promoted_words, shift
 from papers.calinet.slots import SlotLayer, SlotSettings, begin, cached_loss, calibrate, statements, whole_loss
 from papers.calinet.tests.world import decoder, facts
-from shared.deltas import applied
-from shared.editors import make_editor
+from shared.data.requests import EditRequest
+from shared.editing.editors import make_editor
+from shared.edits.deltas import applied
 from shared.errors import ConfigError
-from shared.requests import EditRequest
-from shared.text_batches import collate, predictions
+from shared.inference.text_batches import collate, predictions
 
 QUICK = {"slots": 8, "steps": 150, "lr": 0.05}
 

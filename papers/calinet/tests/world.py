@@ -3,7 +3,7 @@
 from functools import cache
 
 from papers.calinet.calibration_facts import CalibrationFact, calibration_facts
-from shared.models import LM
+from shared.model.models import LM
 from shared.tests.tiny import tiny_lm
 from shared.world.factbook import FactBook
 from shared.world.generate import WorldConfig, generate_world

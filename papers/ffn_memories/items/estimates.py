@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from shared.intervals import mean_interval
+from shared.measures.intervals import mean_interval
 
 ESTIMATE = ["value", "low", "high", "n"]
 

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.ffn_memories.items.estimates import means
-from shared.drawing import integer_ticks, legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import integer_ticks, legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 LOOKS = {"shallow": "#E69F00", "both": "#009E73", "semantic": "#0072B2", "not covered": "#CCCCCC"}
 TITLES = {"trigger": "trigger examples", "random": "random prefixes"}

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.ffn_memories.items.estimates import means
-from shared.drawing import integer_ticks, legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import COLUMN_INCHES, draw_line, new_figure
+from shared.report.drawing import integer_ticks, legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import COLUMN_INCHES, draw_line, new_figure
 
 LOOKS = {"first": ("#56B4E9", "v"), "last": ("#D55E00", "o"), "random": ("#999999", "s")}
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from papers.ffn_memories.items.estimates import means, spread
-from shared.drawing import integer_ticks
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import integer_ticks
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 BINS = 8
 LAYERS, LAST, RANKS, PROBABILITY = "agreement", "agreement with the last token", "rank", "agreement by probability"

@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from papers.ffn_memories.items.estimates import spread
-from shared.drawing import integer_ticks, legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import integer_ticks, legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 STACKED = {"residual": "#0072B2", "agreement": "#009E73", "composition": "#E69F00", "ffn": "#D55E00"}
 PANELS = {

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from shared.item_command import Listing, Request, table_main
+from shared.report.item_command import Listing, Request, table_main
 
 SHOWN = 6
 

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.ffn_memories.items.estimates import means
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import Cell, Comparison, compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, Comparison, compare
 
 SCORES = {"max": "greatest score", "mean": "mean score", "min": "least score"}
 

@@ -5,9 +5,9 @@ import math
 import pandas as pd
 
 from papers.ffn_memories.items.estimates import means
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 COLUMNS = {
     "unwanted": "texts with the unwanted class, %",

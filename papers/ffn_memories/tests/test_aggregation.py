@@ -19,8 +19,8 @@ from papers.ffn_memories.early_exit import cluster_values, leave, matches
 from papers.ffn_memories.projection import project
 from papers.ffn_memories.states import passes
 from papers.ffn_memories.tests.book import SENTENCES
+from shared.model.tokens import encode
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode
 
 
 @pytest.fixture(scope="module")

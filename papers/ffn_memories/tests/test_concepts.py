@@ -12,10 +12,10 @@ from papers.ffn_memories.control import continued, controlled, mean_nll, prompts
 from papers.ffn_memories.states import passes
 from papers.ffn_memories.tests.book import SENTENCES, small_book
 from shared.errors import ConfigError
-from shared.generation import generate
-from shared.scoring import score_targets
+from shared.inference.generation import generate
+from shared.inference.scoring import score_targets
+from shared.model.tokens import encode
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode
 
 
 def test_classes_of_tokens():

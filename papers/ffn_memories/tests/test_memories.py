@@ -10,8 +10,8 @@ from papers.ffn_memories.states import passes, values_of
 from papers.ffn_memories.tests.book import SENTENCES, small_book
 from papers.ffn_memories.triggers import Triggers, find_triggers
 from shared.errors import ConfigError, DataError
+from shared.model.tokens import encode
 from shared.tests.tiny import FAMILIES, tiny_lm
-from shared.tokens import encode
 
 
 def sequences_of(lm):

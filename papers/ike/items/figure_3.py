@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from shared.data.probes import GENERATION, read_rows
+from shared.editing.methods import title_of
 from shared.errors import DataError
-from shared.item_command import Listing, Request, table_main
-from shared.methods import title_of
-from shared.probes import GENERATION, read_rows
+from shared.report.item_command import Listing, Request, table_main
 
 PROMPTS_PER_CASE = 2
 

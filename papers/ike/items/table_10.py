@@ -1,8 +1,8 @@
 """Table 10: what is left of an old fact after newer ones were edited in."""
 
-from shared.editing_results import editing_table
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
+from shared.report.editing_results import editing_table
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 COLUMNS = [
     Column("memorisation_ratio", "Memorisation ratio", 2),

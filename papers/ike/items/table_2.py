@@ -1,7 +1,7 @@
 """Table 2: IKE, PROMPT and editors of weights on CounterFact."""
 
-from shared.editing_results import COUNTERFACT_COLUMNS, editing_table
-from shared.item_command import Request, Table, table_main
+from shared.report.editing_results import COUNTERFACT_COLUMNS, editing_table
+from shared.report.item_command import Request, Table, table_main
 
 COLUMNS = [column for column in COUNTERFACT_COLUMNS if column.title not in {"GE", "RS"}]
 

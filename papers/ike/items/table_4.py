@@ -1,7 +1,7 @@
 """Table 4: IKE on models of several sizes."""
 
-from shared.editing_results import COUNTERFACT_COLUMNS, editing_table
-from shared.item_command import Request, Table, table_main
+from shared.report.editing_results import COUNTERFACT_COLUMNS, editing_table
+from shared.report.item_command import Request, Table, table_main
 
 COLUMNS = [column for column in COUNTERFACT_COLUMNS if column.title in {"PS", "PM", "NS", "NM"}]
 

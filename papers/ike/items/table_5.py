@@ -1,8 +1,8 @@
 """Table 5: over-editing, by the contrastive knowledge assessment."""
 
-from shared.editing_results import editing_table
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
+from shared.report.editing_results import editing_table
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 COLUMNS = [
     Column("contrast", "Contrast", 2),

@@ -1,8 +1,8 @@
 """Table 6: how far the original object is forgotten."""
 
-from shared.editing_results import editing_table
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
+from shared.report.editing_results import editing_table
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 COLUMNS = [Column("probability_drop", "Drop of probability, points"), Column("forgetting_rate", "Forgetting rate")]
 

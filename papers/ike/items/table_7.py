@@ -5,9 +5,9 @@ import pandas as pd
 from papers.ike.choice import Chooser
 from papers.ike.demonstrations import new_fact, own_copy
 from papers.ike.hyperparams import IkeHyperparams
+from shared.data.requests import read_counterfact
 from shared.errors import DataError
-from shared.item_command import Listing, Request, table_main
-from shared.requests import read_counterfact
+from shared.report.item_command import Listing, Request, table_main
 
 
 def make(request: Request) -> Listing:

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from papers.ike.demonstrations import new_fact
-from shared.item_command import Listing, Request, table_main
-from shared.requests import read_counterfact
+from shared.data.requests import read_counterfact
+from shared.report.item_command import Listing, Request, table_main
 
 
 def make(request: Request) -> Listing:

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from papers.ike.sequences import read_sequences
-from shared.item_command import Listing, Request, table_main
-from shared.templates import fill
+from shared.data.templates import fill
+from shared.report.item_command import Listing, Request, table_main
 
 SHOWN = 4
 

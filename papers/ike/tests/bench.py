@@ -10,11 +10,11 @@ from torch import nn
 
 from papers.ike.editor import IkeEditor
 from papers.ike.retrieval import Pool, TfidfEncoder, retrieval_text
-from shared.models import LM
-from shared.prefix_scoring import score_in_groups
-from shared.probes import counterfact_probes
-from shared.requests import EditRequest
-from shared.tokens import encode, target_ids
+from shared.data.probes import counterfact_probes
+from shared.data.requests import EditRequest
+from shared.inference.prefix_scoring import score_in_groups
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 from tests.bench import Comparison, Setup
 
 RECORDS, QUERIES, K = 20_000, 2000, 32

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from papers.ike.cleaning import cleaned
-from shared.models import LM, load_lm
-from shared.requests import Case, read_counterfact
+from shared.data.requests import Case, read_counterfact
+from shared.model.models import LM, load_lm
 
 FOLDER = Path(__file__).parents[3] / "tests" / "golden"
 CASES = (0, 2, 4)

@@ -21,11 +21,11 @@ from papers.ike.demonstrations import (
 from papers.ike.editor import IkeEditor
 from papers.ike.retrieval import Pool, SentenceEncoder, TfidfEncoder, make_encoder, retrieval_text
 from papers.ike.tests import golden
-from shared.editors import make_editor
+from shared.data.requests import EditRequest
+from shared.editing.editors import make_editor
 from shared.errors import ConfigError, DataError
-from shared.requests import EditRequest
+from shared.model.tokens import encode
 from shared.tests.tiny import tiny_lm, tokenizer
-from shared.tokens import encode
 
 POOL = list(golden.cases().values())
 REQUEST = EditRequest(case_id=99, subject="Anna Bell", relation_id="P19", prompt="{} was born in", target_new="Fifam")

@@ -7,8 +7,8 @@ import pytest
 
 from papers.ike.demonstrations import PAPER_RATIO, context_of, demonstrate, kinds_of, question
 from papers.ike.tests import golden
-from shared.prefix_scoring import score_behind_prefix
-from shared.tokens import encode, target_ids
+from shared.inference.prefix_scoring import score_behind_prefix
+from shared.model.tokens import encode, target_ids
 
 
 def context(case_id, run):

@@ -11,15 +11,15 @@ from papers.ike import __main__ as command
 from papers.ike.items import figure_3, table_2, table_3, table_4, table_5, table_6, table_7, table_8, table_9, table_10
 from papers.ike.plan import Plan
 from papers.ike.tests import golden
-from shared.claims import judge, read_claims
+from shared.data.probes import ProbeRow
 from shared.errors import ConfigError
-from shared.item_command import table_main
-from shared.measure import write_frame
-from shared.overview import read_items
-from shared.probes import ProbeRow
+from shared.measures.measure import write_frame
 from shared.records import write_json, write_jsonl
+from shared.report.claims import judge, read_claims
+from shared.report.item_command import table_main
+from shared.report.overview import read_items
+from shared.report.tables import NOT_RUN, read_csv
 from shared.settings import check_settings, read_yaml
-from shared.tables import NOT_RUN, read_csv
 
 FOLDER = Path(__file__).resolve().parent.parent
 CONFIG, SCHEMA, REPORTED = FOLDER / "config.yaml", FOLDER / "config.schema.yaml", FOLDER / "reported.csv"

@@ -15,17 +15,17 @@ from papers.ike.side_effects import contrastive_assessment, forgetting, summaris
 from papers.ike.side_effects import main as measure
 from papers.ike.split import main as split_main
 from papers.ike.tests import golden
-from shared.deltas import applied
-from shared.editing_results import read_summary
+from shared.data.probes import POST, PRE, ProbeRow
+from shared.data.requests import read_counterfact
+from shared.edits.deltas import applied
 from shared.errors import DataError
-from shared.intervals import harmonic_mean
-from shared.probes import POST, PRE, ProbeRow
+from shared.inference.scoring import score_targets
+from shared.measures.intervals import harmonic_mean
+from shared.model.tokens import encode, target_ids
 from shared.records import read_json, write_jsonl
-from shared.requests import read_counterfact
-from shared.scoring import score_targets
-from shared.tables import read_reported
+from shared.report.editing_results import read_summary
+from shared.report.tables import read_reported
 from shared.tests.random_editor import RandomEditor
-from shared.tokens import encode, target_ids
 from shared.world.generate import WorldConfig, generate_world
 
 REPORTED = golden.FOLDER.parents[1] / "papers/ike/reported.csv"

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 
 from papers.kn.analysis import change_by_relation
 from papers.kn.items.wording import CHANGES, SETS
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request
+from shared.report.plots import PAGE_INCHES, new_figure
 
 
 def grouped_bars(axes: Axes, frame: pd.DataFrame, series: str, looks: Mapping[str, tuple[str, str]]) -> None:

@@ -2,9 +2,9 @@
 
 from papers.kn.analysis import layers, read_sets
 from papers.kn.items.wording import SETS
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import COLUMN_INCHES, new_figure
 from shared.records import read_json
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import COLUMN_INCHES, new_figure
 
 
 def make(request: Request) -> Drawing:

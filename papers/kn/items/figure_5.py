@@ -1,7 +1,7 @@
 """Figure 5: amplifying neurons, by relation."""
 
 from papers.kn.items.bars import draw_change
-from shared.item_command import Drawing, Request, figure_main
+from shared.report.item_command import Drawing, Request, figure_main
 
 
 def make(request: Request) -> Drawing:

@@ -6,9 +6,9 @@ import pandas as pd
 from papers.kn.analysis import ratio_interval
 from papers.kn.items.bars import grouped_bars
 from papers.kn.items.wording import KINDS
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 
 def make(request: Request) -> Drawing:

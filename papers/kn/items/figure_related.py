@@ -5,9 +5,9 @@ import pandas as pd
 from papers.kn.analysis import change_by_relation
 from papers.kn.items.bars import grouped_bars
 from papers.kn.items.wording import CHANGES, SETS
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 SHOWN = ("ig", "other")
 

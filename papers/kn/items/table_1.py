@@ -4,7 +4,7 @@ import pandas as pd
 
 from papers.kn.cloze_facts import read_relations
 from shared.errors import ConfigError
-from shared.item_command import Listing, Request, table_main
+from shared.report.item_command import Listing, Request, table_main
 
 
 def make(request: Request) -> Listing:

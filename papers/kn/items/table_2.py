@@ -2,10 +2,10 @@
 
 from papers.kn.analysis import intersections, read_sets, sizes
 from papers.kn.items.wording import against, cell, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
 from shared.records import read_json
-from shared.tables import compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import compare
 
 METHODS = ("ig", "activation")
 COLUMNS = [

@@ -5,9 +5,9 @@ import pandas as pd
 
 from papers.kn.analysis import ratio_interval
 from papers.kn.items.wording import KINDS, against, cell, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import compare
 
 COLUMNS = [Column(kind, f"{kind}: {title}", 3) for kind, (title, _) in KINDS.items()]
 

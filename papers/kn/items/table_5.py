@@ -5,9 +5,9 @@ import pandas as pd
 
 from papers.kn.analysis import PERCENT, perplexity_change, ratio_interval
 from papers.kn.items.wording import against, cell, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import compare
 
 SHARES = {"changed": "change_rate", "success": "success_rate", "success_5": "success_at_5"}
 COLUMNS = [

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from papers.kn.items.wording import SETS, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 COLUMNS = [
     Column("own_before", "perplexity before", 2),

@@ -4,9 +4,9 @@ import pandas as pd
 
 from papers.kn.analysis import mean_change, ratio_interval
 from papers.kn.items.wording import SETS, against, cell, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import compare
 
 COLUMNS = [
     Column("suppress", "set to zero: change of probability, %", 2),

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from shared.intervals import Interval
-from shared.item_command import Request
-from shared.tables import Cell, Comparison
+from shared.measures.intervals import Interval
+from shared.report.item_command import Request
+from shared.report.tables import Cell, Comparison
 
 # Set of neurons → title, colour.
 SETS = {

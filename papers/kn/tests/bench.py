@@ -13,9 +13,9 @@ from papers.kn.network import Cloze, Network
 from papers.kn.neurons import coarse
 from papers.kn.tests.networks import word_tokenizer
 from papers.kn.tests.oracle import attribute_slowly
-from shared.models import LM
-from shared.templates import fill
-from shared.tokens import encode, target_ids
+from shared.data.templates import fill
+from shared.model.models import LM
+from shared.model.tokens import encode, target_ids
 from tests.bench import Comparison, Setup
 
 # What the authors' code pads every prompt to.

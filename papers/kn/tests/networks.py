@@ -10,9 +10,9 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 from papers.kn.causal import CausalNetwork
 from papers.kn.masked import MaskedNetwork
 from papers.kn.network import Cloze
-from shared.models import LM
+from shared.model.models import LM
+from shared.model.tokens import encode
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode
 
 WORDS = (
     "Anna",

@@ -13,8 +13,8 @@ from torch import Tensor
 from papers.kn.attribution import AttributionSettings
 from papers.kn.masked import MaskedNetwork
 from papers.kn.network import Cloze, Network
-from shared.hooks import capture, replace_inputs
-from shared.integrated_gradients import riemann
+from shared.model.hooks import capture, replace_inputs
+from shared.traces.integrated_gradients import riemann
 
 
 def _padded(network: Network, cloze: Cloze, length: int) -> dict[str, Tensor]:

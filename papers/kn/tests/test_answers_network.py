@@ -8,12 +8,12 @@ from papers.kn.attribution import AttributionSettings, attribute
 from papers.kn.editor import KnowledgeNeuronEditor
 from papers.kn.interventions import scaled_logits
 from papers.kn.neurons import coarse
-from shared.deltas import applied
+from shared.data.requests import EditRequest
+from shared.edits.deltas import applied
 from shared.errors import DataError, ModelError
-from shared.hooks import capture, replace_inputs
-from shared.integrated_gradients import riemann
-from shared.requests import EditRequest
+from shared.model.hooks import capture, replace_inputs
 from shared.tests.families import tiny_model
+from shared.traces.integrated_gradients import riemann
 
 ASKED = [("who plays the piano ?", "anna bell"), ("town of rain", "red"), ("who works as a doctor ?", "two rain")]
 REQUEST = EditRequest(

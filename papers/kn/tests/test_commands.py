@@ -21,8 +21,8 @@ from papers.kn.items import (
     table_changes,
 )
 from papers.kn.tests.networks import TEMPLATES, masked_network
-from shared.item_command import Drawing, Listing, Request, Table
 from shared.provenance import REPOSITORY
+from shared.report.item_command import Drawing, Listing, Request, Table
 
 GOLDEN = str(REPOSITORY / "tests/golden/model")
 SETTINGS = {

@@ -10,12 +10,12 @@ from papers.kn.neurons import coarse
 from papers.kn.tests.networks import clozes_of, network_of
 from papers.kn.tests.oracle import attribute_slowly
 from papers.kn.value_edits import erase, read_out, update
-from shared.deltas import applied
-from shared.editors import make_editor
+from shared.data.requests import read_counterfact
+from shared.editing.editors import make_editor
+from shared.edits.deltas import applied
 from shared.errors import ConfigError, DataError
-from shared.models import load_lm
+from shared.model.models import load_lm
 from shared.provenance import REPOSITORY
-from shared.requests import read_counterfact
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from papers.kn.causal import CausalNetwork
 from papers.kn.interventions import scaled_probabilities
 from papers.kn.network import PREACTIVATION
 from papers.kn.neurons import coarse
-from shared.models import load_lm
+from shared.model.models import load_lm
 from shared.provenance import REPOSITORY
 from shared.records import read_json, read_tensors
 

@@ -6,7 +6,7 @@ import torch
 from papers.kn.interventions import scaled_logits, scaled_probabilities
 from papers.kn.network import multiplied
 from papers.kn.tests.networks import clozes_of, network_of
-from shared.hooks import replace_inputs
+from shared.model.hooks import replace_inputs
 
 SETS = [[(0, 1), (0, 2), (2, 5)], [(1, 0)], []]
 KINDS = ["masked", "gpt2", "gptj", "gpt_neox", "llama"]

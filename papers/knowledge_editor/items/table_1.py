@@ -1,9 +1,9 @@
 """Table 1: what KnowledgeEditor changes, and what it leaves, beside fine-tuning."""
 
-from shared.editing_results import notes_of, read_csv
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.editing_results import notes_of, read_csv
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 COLUMNS = [
     Column("edit_success_edited", "Success rate"),

@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from papers.knowledge_editor.method import KnowledgeEditor
-from shared.editor_training import TrainingSettings, train
 from shared.errors import ConfigError
-from shared.learned_editors import Edits, group_losses, linear_maps, load_learned, save_learned
-from shared.models import Architecture
+from shared.inference.text_batches import predictions
+from shared.learning.editor_training import TrainingSettings, train
+from shared.learning.learned_editors import Edits, group_losses, linear_maps, load_learned, save_learned
+from shared.model.models import Architecture
 from shared.tests.episodes import FAMILIES, modules_of, pool_of
-from shared.text_batches import predictions
 
 SMALL = {"lstm_hidden": 6, "hidden": 7, "condition": 8}
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from papers.localization.effects import ZEROED
 from papers.localization.problems import PROBLEMS
-from shared.editing_results import read_csv
+from shared.editing.methods import title_of
 from shared.errors import DataError
-from shared.methods import title_of
+from shared.report.editing_results import read_csv
 
 KEYS = ["problem", "editor", "score", "effect", "window", "subset"]
 FRACTION = "max_fraction_restored"

@@ -5,10 +5,10 @@ import pandas as pd
 
 from papers.localization.items.chosen import select
 from papers.localization.items.peaks import draw_peaks, peaks_of
-from shared.drawing import integer_ticks
-from shared.editing_results import read_csv
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import new_figure
+from shared.report.drawing import integer_ticks
+from shared.report.editing_results import read_csv
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import new_figure
 
 
 def make(request: Request) -> Drawing:

@@ -1,10 +1,10 @@
 """Figure 10: mean over facts of the largest restored fraction at each layer, by window."""
 
 from papers.localization.items.chosen import FRACTION, select
-from shared.drawing import integer_ticks, legend_below
-from shared.editing_results import read_csv
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import COLUMN_INCHES, draw_line, new_figure
+from shared.report.drawing import integer_ticks, legend_below
+from shared.report.editing_results import read_csv
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import COLUMN_INCHES, draw_line, new_figure
 
 LOOKS = [("#0072B2", "o", "-"), ("#56B4E9", "s", "-"), ("#E69F00", "^", "-"), ("#D55E00", "D", "-")]
 

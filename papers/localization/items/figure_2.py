@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from shared.drawing import heat_map
 from shared.errors import ConfigError
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import COLUMN_INCHES, new_figure
 from shared.records import read_jsonl
+from shared.report.drawing import heat_map
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import COLUMN_INCHES, new_figure
 
 
 def make(request: Request) -> Drawing:

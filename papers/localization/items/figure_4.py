@@ -7,9 +7,9 @@ from scipy import stats
 
 from papers.localization.effects import ZEROED
 from papers.localization.items.chosen import EFFECT_TITLES, FRACTION, SCORE_TITLES, label, select
-from shared.editing_results import read_csv
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import COLUMN_INCHES, PAGE_INCHES, new_figure
+from shared.report.editing_results import read_csv
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import COLUMN_INCHES, PAGE_INCHES, new_figure
 
 PANELS_PER_ROW = 4
 

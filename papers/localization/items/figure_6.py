@@ -4,10 +4,10 @@ import numpy as np
 
 from papers.localization.items.chosen import EDITORS, main_rows, read_regressions, select
 from papers.localization.problems import PROBLEMS
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.methods import title_of
-from shared.plots import new_figure
+from shared.editing.methods import title_of
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import new_figure
 
 LAYER_COLOR, ADDED_COLOR = "#56B4E9", "#D55E00"
 

@@ -2,10 +2,10 @@
 
 from papers.localization.items.chosen import COLUMNS, EDITORS, select
 from papers.localization.problems import PROBLEMS
-from shared.drawing import integer_ticks, legend_below
-from shared.editing_results import read_csv
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, draw_line, new_figure
+from shared.report.drawing import integer_ticks, legend_below
+from shared.report.editing_results import read_csv
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, draw_line, new_figure
 
 
 def make(request: Request) -> Drawing:

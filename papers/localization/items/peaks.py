@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from shared.drawing import integer_ticks
-from shared.editing_results import read_csv
-from shared.plots import look_of
+from shared.report.drawing import integer_ticks
+from shared.report.editing_results import read_csv
+from shared.report.plots import look_of
 
 
 def peaks_of(path: str | Path, window: int, layers: Sequence[int]) -> pd.DataFrame:

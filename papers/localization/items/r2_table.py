@@ -6,10 +6,10 @@ from typing import Any
 
 from papers.localization.items.chosen import EDITORS, SCORE_TITLES, label, main_rows, read_regressions, select
 from papers.localization.problems import PROBLEMS
-from shared.editing_results import notes_of
-from shared.item_command import Request, Table
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.editing_results import notes_of
+from shared.report.item_command import Request, Table
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 R2_COLUMNS = [
     Column("r2_layer", "layer R²", 3),

@@ -1,7 +1,7 @@
 """Table 1: what the layer explains of Error Injection by ROME, and what tracing adds."""
 
 from papers.localization.items.r2_table import one_cell
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

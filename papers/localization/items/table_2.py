@@ -1,7 +1,7 @@
 """Table 2: the same on facts whose tracing effect is concentrated in few layers."""
 
 from papers.localization.items.r2_table import one_cell
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

@@ -1,7 +1,7 @@
 """Table 5: neighborhood score, five problems, four editors."""
 
 from papers.localization.items.r2_table import all_cells
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

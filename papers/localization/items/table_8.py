@@ -1,7 +1,7 @@
 """Table 8: fits of two scores of Error Injection by ROME on zsRE."""
 
 from papers.localization.items.r2_table import fits
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

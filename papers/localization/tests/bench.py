@@ -11,18 +11,18 @@ from papers.localization.problems import PROBLEMS, request_for
 from papers.localization.selection import FactSettings, find_facts
 from papers.localization.tests.oracle import edit_and_ask_one, rome_one, tune_one
 from papers.localization.tracing import trace_cases, traced_fact
-from shared.contexts import END_OF_TEXT, sample_contexts
-from shared.deltas import Edit
-from shared.edit_cases import import_methods
-from shared.moments import collect
-from shared.noise import Noise
-from shared.optimise import VectorSettings
-from shared.requests import EditRequest
-from shared.second_moment import SecondMoments
+from shared.data.requests import EditRequest
+from shared.editing.edit_cases import import_methods
+from shared.edits.deltas import Edit
+from shared.fit.contexts import END_OF_TEXT, sample_contexts
+from shared.fit.moments import collect
+from shared.fit.optimise import VectorSettings
+from shared.fit.second_moment import SecondMoments
 from shared.seeding import seed_for
 from shared.tests.tracing_oracle import Oracle
-from shared.trace_runs import Corruption
-from shared.tracing import Restoration
+from shared.traces.noise import Noise
+from shared.traces.trace_runs import Corruption
+from shared.traces.tracing import Restoration
 from tests.bench import Comparison, Setup
 
 CASES, TRACED = 4, 3

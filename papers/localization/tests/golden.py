@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from papers.localization.facts import Fact
-from shared.models import LM, load_lm
-from shared.requests import Case, read_counterfact
-from shared.second_moment import SecondMoments
+from shared.data.requests import Case, read_counterfact
+from shared.fit.second_moment import SecondMoments
+from shared.model.models import LM, load_lm
 
 FOLDER = Path(__file__).parents[3] / "tests" / "golden"
 NOISE = 0.26788435131311417

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from shared.contexts import in_contexts
-from shared.deltas import UNEDITED, Edit, WeightDelta, applied
-from shared.fitting import OBJECTIVES, Row, teacher_forced
-from shared.models import LM, Architecture
-from shared.optimise import VectorProblem, VectorSettings
-from shared.requests import Case, EditRequest
-from shared.templates import fill
+from shared.data.requests import Case, EditRequest
+from shared.data.templates import fill
+from shared.edits.deltas import UNEDITED, Edit, WeightDelta, applied
+from shared.fit.contexts import in_contexts
+from shared.fit.fitting import OBJECTIVES, Row, teacher_forced
+from shared.fit.optimise import VectorProblem, VectorSettings
+from shared.model.models import LM, Architecture
+from shared.model.tokens import Prompt, encode_prompt, target_ids
 from shared.tests.search_oracle import plain_search
-from shared.tokens import Prompt, encode_prompt, target_ids
 
 NEW_TOKENS = 36
 TOP_K = 5

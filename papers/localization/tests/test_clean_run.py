@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from papers.localization.clean_run import CleanRun, Text
-from shared.deltas import Edit, WeightDelta, applied
+from shared.edits.deltas import Edit, WeightDelta, applied
 from shared.errors import ConfigError, NumericalError
-from shared.fitting import Row, teacher_forced
+from shared.fit.fitting import Row, teacher_forced
 from shared.tests.tiny import FAMILIES, tiny_lm
 
 CASES = (4, 9, 2)

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from papers.localization.__main__ import main
 from papers.localization.tests import golden
-from shared.second_moment import SecondMoments
+from shared.fit.second_moment import SecondMoments
 
 CASE = golden.cases()[0].request
 FACT = ["--model", str(golden.FOLDER / "model"), "--subject", CASE.subject, "--prompt", CASE.prompt]

@@ -13,9 +13,9 @@ from papers.localization.probes import ProbeSettings
 from papers.localization.problems import PROBLEMS, request_for
 from papers.localization.tests import golden
 from papers.localization.tests.oracle import edit_and_ask_one, rome_one, tune_one
-from shared.edit_cases import import_methods
+from shared.editing.edit_cases import import_methods
 from shared.errors import ConfigError, DataError
-from shared.optimise import VectorSettings
+from shared.fit.optimise import VectorSettings
 from shared.records import read_jsonl, write_jsonl
 
 PAPER = MODES["as_paper"]

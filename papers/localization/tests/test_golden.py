@@ -10,7 +10,7 @@ from papers.localization.probes import ProbeSettings
 from papers.localization.problems import PROBLEMS
 from papers.localization.scores import score_edit
 from papers.localization.tests import golden
-from shared.edit_cases import import_methods
+from shared.editing.edit_cases import import_methods
 
 RELEASED = MODES["as_released"]
 # Their editor and window → ours, with what its released settings share.

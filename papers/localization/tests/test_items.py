@@ -31,12 +31,12 @@ from papers.localization.measure import analyses, means_by_layer, regressions
 from papers.localization.modes import MODES
 from papers.localization.problems import PROBLEMS
 from papers.localization.scores import SCORE_COLUMNS
-from shared.claims import judge, read_claims
 from shared.errors import ConfigError, DataError
-from shared.item_command import figure_main, table_main
-from shared.overview import read_items
 from shared.records import write_jsonl
-from shared.tables import NO_REFERENCE, NOT_RUN, read_csv, read_reported
+from shared.report.claims import judge, read_claims
+from shared.report.item_command import figure_main, table_main
+from shared.report.overview import read_items
+from shared.report.tables import NO_REFERENCE, NOT_RUN, read_csv, read_reported
 
 FOLDER = Path(__file__).resolve().parent.parent
 REPORTED = FOLDER / "reported.csv"

@@ -11,10 +11,10 @@ from papers.localization.facts import Fact
 from papers.localization.modes import MODES
 from papers.localization.probes import ProbeSettings, probes_for
 from papers.localization.problems import PROBLEMS
+from shared.data.requests import Case, EditRequest, QuestionAnswer
 from shared.errors import ConfigError, DataError
-from shared.requests import Case, EditRequest, QuestionAnswer
+from shared.model.tokens import encode
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode
 
 PAPER, RELEASED = MODES["as_paper"], MODES["as_released"]
 REQUEST = EditRequest(

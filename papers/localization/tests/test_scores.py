@@ -16,8 +16,8 @@ from papers.localization.scores import (
     score_edit,
     score_frame,
 )
+from shared.data.requests import Case, EditRequest
 from shared.errors import ConfigError, DataError
-from shared.requests import Case, EditRequest
 
 PAPER, RELEASED = MODES["as_paper"], MODES["as_released"]
 INJECTION, ERASURE = PROBLEMS["error_injection"], PROBLEMS["fact_erasure"]

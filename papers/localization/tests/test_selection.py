@@ -13,11 +13,11 @@ from papers.localization.problems import PROBLEMS
 from papers.localization.selection import FactSettings, find_facts
 from papers.localization.tests import golden
 from papers.localization.tests.oracle import continue_one, score_one
+from shared.data.probes import rewrite_prompt
 from shared.errors import DataError
-from shared.probes import rewrite_prompt
+from shared.model.tokens import encode
 from shared.records import write_jsonl
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode
 
 PAPER, RELEASED = MODES["as_paper"], MODES["as_released"]
 

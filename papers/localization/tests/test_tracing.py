@@ -14,12 +14,12 @@ from papers.localization.modes import MODES
 from papers.localization.tests import golden
 from papers.localization.tracing import trace_cases, traced_fact
 from papers.localization.zeroing import zeroed_probabilities
+from shared.data.requests import Case, EditRequest
 from shared.errors import DataError
 from shared.records import write_jsonl
-from shared.requests import Case, EditRequest
 from shared.tests.tiny import FAMILIES, tiny_lm
-from shared.trace_runs import TracedFact
-from shared.tracing import Restoration
+from shared.traces.trace_runs import TracedFact
+from shared.traces.tracing import Restoration
 
 PAPER, RELEASED = MODES["as_paper"], MODES["as_released"]
 THEIRS = json.loads((golden.FOLDER / "trace" / "localization.json").read_text())

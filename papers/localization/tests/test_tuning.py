@@ -5,14 +5,14 @@ import torch
 
 from papers.localization.editing import window_layers
 from papers.localization.tuning import WindowTuningEditor
-from shared.deltas import applied
-from shared.editors import Editor
+from shared.data.requests import EditRequest
+from shared.editing.editors import Editor
+from shared.edits.deltas import applied
 from shared.errors import ConfigError
-from shared.requests import EditRequest
-from shared.scoring import score_targets
+from shared.inference.scoring import score_targets
+from shared.model.tokens import encode_prompt, target_ids
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode_prompt, target_ids
-from shared.tracing import Restoration
+from shared.traces.tracing import Restoration
 
 REQUEST = EditRequest(case_id=7, subject="Anna Bell", prompt="{} plays the", target_new="piano")
 

@@ -1,9 +1,9 @@
 """Figure 11: MEMIT in sets of layers, within the critical range and late."""
 
 from papers.memit.items.results import SCORES, grouped_bars, results_of
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 PREFIX = "layers_"
 

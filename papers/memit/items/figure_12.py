@@ -1,9 +1,9 @@
 """Figure 12: MEMIT's update in attention instead of MLPs, in early and in late layers."""
 
 from papers.memit.items.results import SCORES, grouped_bars, results_of
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 SITES = {"layers": "MLP", "attention": "attention"}
 SETS = ("all", "late")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from papers.memit.items.sweeps import draw_metrics, sweep_frame
-from shared.item_command import Drawing, Request, figure_main
+from shared.report.item_command import Drawing, Request, figure_main
 
 
 def make(request: Request) -> Drawing:

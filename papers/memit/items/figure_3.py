@@ -3,10 +3,10 @@
 import pandas as pd
 
 from papers.memit.items.tracing import SEVERED, UNIT, effects_of
-from shared.drawing import legend_below, severed_bars
 from shared.errors import ConfigError
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import legend_below, severed_bars
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 GAP = "gap"
 

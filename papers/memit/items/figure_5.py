@@ -1,9 +1,9 @@
 """Figure 5: how methods hold up as the number of facts edited at once grows."""
 
 from papers.memit.items.results import ACCURACIES, PERCENT, SCORES, TEXTS, TITLES, UNITS, results_of
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, draw_line, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, draw_line, new_figure
 
 METRICS = [*SCORES, *ACCURACIES, *TEXTS]
 

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from papers.memit.items.results import COLORS, PERCENT
-from shared.drawing import legend_below
-from shared.editing_results import read_csv
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, look_of, new_figure
+from shared.report.drawing import legend_below
+from shared.report.editing_results import read_csv
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, look_of, new_figure
 
 METHODS = ["ft_w", "mend", "memit"]
 COLUMNS = ["block", "editor", "metric", "value", "low", "high", "n"]

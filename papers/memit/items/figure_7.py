@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from shared.drawing import legend_below
-from shared.editing_results import read_csv
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, draw_line, new_figure
+from shared.report.drawing import legend_below
+from shared.report.editing_results import read_csv
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, draw_line, new_figure
 
 METHOD = "memit"
 COLUMNS = ["block", "editor", "metric", "value", "low", "high", "n"]

@@ -1,9 +1,9 @@
 """Figure 8: average indirect effects by token category and layer, as lines."""
 
 from papers.memit.items.tracing import SEVERED, UNIT, effects_of
-from shared.drawing import KINDS, legend_below, token_lines
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import KINDS, legend_below, token_lines
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 CATEGORIES = {
     "first_subject": "first subject token",

@@ -1,7 +1,7 @@
 """Figure 9: FT-W under a range of weight decays."""
 
 from papers.memit.items.sweeps import draw_metrics, sweep_frame
-from shared.item_command import Drawing, Request, figure_main
+from shared.report.item_command import Drawing, Request, figure_main
 
 
 def make(request: Request) -> Drawing:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from shared.editing_results import METRIC_TITLES, read_summary
-from shared.item_command import Request
+from shared.report.editing_results import METRIC_TITLES, read_summary
+from shared.report.item_command import Request
 
 ACCURACIES = ["efficacy_accuracy", "paraphrase_accuracy", "neighborhood_accuracy"]
 TEXTS = ["generation_entropy", "reference_score"]

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from papers.memit.items.results import COLORS, PERCENT, SCORES, SHORT
-from shared.drawing import legend_below
-from shared.editing_results import sweep_of, unedited_of
-from shared.item_command import Drawing, Request
-from shared.plots import COLUMN_INCHES, draw_line, new_figure
+from shared.report.drawing import legend_below
+from shared.report.editing_results import sweep_of, unedited_of
+from shared.report.item_command import Drawing, Request
+from shared.report.plots import COLUMN_INCHES, draw_line, new_figure
 
 MARKERS = {"score": "o", "efficacy_score": "s", "paraphrase_score": "^", "neighborhood_score": "D"}
 

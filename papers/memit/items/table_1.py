@@ -1,7 +1,7 @@
 """Table 1: many facts of zsRE edited at once."""
 
-from shared.editing_results import ZSRE_COLUMNS, editing_table
-from shared.item_command import Request, Table, table_main
+from shared.report.editing_results import ZSRE_COLUMNS, editing_table
+from shared.report.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

@@ -1,8 +1,8 @@
 """Table 2: many facts of CounterFact edited at once."""
 
-from shared.editing_results import COUNTERFACT_COLUMNS, editing_table
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
+from shared.report.editing_results import COUNTERFACT_COLUMNS, editing_table
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 # The paper's columns; the magnitudes are ROME's.
 PAPERS = [column for column in COUNTERFACT_COLUMNS if not column.metric.endswith("magnitude")]

@@ -1,8 +1,8 @@
 """Many facts about few subjects, edited at once (not in the paper)."""
 
 from papers.memit.items.table_2 import ACCURACIES, PAPERS
-from shared.editing_results import editing_table
-from shared.item_command import Request, Table, table_main
+from shared.report.editing_results import editing_table
+from shared.report.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

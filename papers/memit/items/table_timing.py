@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from shared.editing_results import read_csv
-from shared.item_command import Listing, Request, table_main
-from shared.methods import title_of
+from shared.editing.methods import title_of
+from shared.report.editing_results import read_csv
+from shared.report.item_command import Listing, Request, table_main
 
 TARGET = 10_000
 COLUMNS = ["method", "part", "n", "seconds", "peak_mib"]

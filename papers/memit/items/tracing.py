@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from shared.editing_results import read_csv
+from shared.report.editing_results import read_csv
 
 SEVERED = "severed"
 UNIT = "AIE (percent)"

@@ -10,9 +10,9 @@ from papers.memit.hyperparams import MemitHyperparams
 from papers.memit.insertion import insert_together
 from papers.memit.targets import search_targets, wanted_targets
 from papers.memit.tests.oracle import insert_all, search_one
-from shared.contexts import in_contexts, sample_contexts
-from shared.moments import collect
-from shared.requests import Case, EditRequest
+from shared.data.requests import Case, EditRequest
+from shared.fit.contexts import in_contexts, sample_contexts
+from shared.fit.moments import collect
 from tests.bench import Comparison, Setup
 
 REQUESTS = 256

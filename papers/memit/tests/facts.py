@@ -2,11 +2,11 @@
 
 import torch
 
-from shared.contexts import in_contexts
-from shared.models import LM
-from shared.requests import EditRequest
-from shared.second_moment import SecondMoments
-from shared.tokens import Prompt
+from shared.data.requests import EditRequest
+from shared.fit.contexts import in_contexts
+from shared.fit.second_moment import SecondMoments
+from shared.model.models import LM
+from shared.model.tokens import Prompt
 
 CONTEXTS = ["{}", "Yes. {}", "So it goes. {}"]
 FACTS = (

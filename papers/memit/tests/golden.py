@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from papers.memit.hyperparams import MemitHyperparams
-from shared.contexts import in_contexts
-from shared.models import LM, load_lm
-from shared.requests import Case, EditRequest, read_counterfact
-from shared.second_moment import SecondMoments
-from shared.tokens import Prompt
+from shared.data.requests import Case, EditRequest, read_counterfact
+from shared.fit.contexts import in_contexts
+from shared.fit.second_moment import SecondMoments
+from shared.model.models import LM, load_lm
+from shared.model.tokens import Prompt
 
 FOLDER = Path(__file__).parents[3] / "tests" / "golden"
 LAYERS = (1, 2, 3)

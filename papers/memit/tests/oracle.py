@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from papers.memit.hyperparams import MemitHyperparams
-from shared.models import LM, Architecture
-from shared.requests import EditRequest
-from shared.tokens import Prompt, encode_prompt, target_ids
+from shared.data.requests import EditRequest
+from shared.model.models import LM, Architecture
+from shared.model.tokens import Prompt, encode_prompt, target_ids
 
 ROWS = 128
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from papers.memit.arrange import main
-from shared.requests import read_counterfact
+from shared.data.requests import read_counterfact
 
 
 def _record(case_id, relation, subject, new="lute"):

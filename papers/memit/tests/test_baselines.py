@@ -5,7 +5,7 @@ import torch
 
 from papers.memit.baselines import decay_for, linear_modules
 from papers.memit.tests import facts
-from shared.editors import make_editor
+from shared.editing.editors import make_editor
 from shared.errors import ConfigError
 from shared.tests.tiny import FAMILIES, tiny_lm
 

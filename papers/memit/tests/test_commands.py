@@ -8,9 +8,9 @@ from peft import PeftModel
 
 from papers.memit.__main__ import main
 from papers.memit.tests import golden
-from shared.adapters import load_edit
-from shared.deltas import applied
-from shared.models import load_lm
+from shared.editing.adapters import load_edit
+from shared.edits.deltas import applied
+from shared.model.models import load_lm
 
 MODEL = str(golden.FOLDER / "model")
 SETTINGS = ["--layers", "1", "2", "3", "--weight", "10", "--length", "5", "--show", "2"]

@@ -3,8 +3,8 @@
 import pytest
 
 from papers.memit.conflicts import find_conflicts, refuse_conflicts, without_conflicts
+from shared.data.requests import Case, EditRequest
 from shared.errors import DataError
-from shared.requests import Case, EditRequest
 
 
 def _request(case_id, target, subject="Anna Bell", relation="P1", prompt="{} speaks"):

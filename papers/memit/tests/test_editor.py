@@ -13,12 +13,12 @@ from papers.memit.targets import Target, search_targets, target_problem, values_
 from papers.memit.tests import facts
 from papers.memit.tests.golden import relative
 from papers.memit.tests.oracle import search_one
-from shared.deltas import applied
-from shared.editors import make_editor, takes_of
+from shared.editing.editors import make_editor, takes_of
+from shared.edits.deltas import applied
 from shared.errors import ConfigError, DataError, ModelError
-from shared.keys import lookup_states
+from shared.fit.keys import lookup_states
+from shared.fit.second_moment import SecondMoments
 from shared.records import write_json
-from shared.second_moment import SecondMoments
 from shared.tests.tiny import FAMILIES, tiny_lm
 
 SEARCH = {"n_steps": 6, "lr": 0.1}

@@ -11,8 +11,8 @@ from papers.memit.solution import adjusted_keys
 from papers.memit.targets import search_targets, target_problem, wanted_targets
 from papers.memit.tests import golden
 from papers.memit.tests.golden import LAYERS, SETTINGS, relative
-from shared.deltas import applied
-from shared.evaluate import EvaluationOptions, answer, ask
+from shared.editing.evaluate import EvaluationOptions, answer, ask
+from shared.edits.deltas import applied
 
 WANTED = {"rewrite": "target_new", "paraphrase": "target_new", "neighborhood": "target_true"}
 

@@ -10,8 +10,8 @@ from papers.memit.streams import TextStreams, common_beginning
 from papers.memit.tests import facts
 from papers.memit.tests.golden import relative
 from papers.memit.tests.oracle import attention_out, insert_all
-from shared.deltas import Edit, applied, row_edits
-from shared.forward import embed, run_blocks
+from shared.edits.deltas import Edit, applied, row_edits
+from shared.model.forward import embed, run_blocks
 from shared.tests.tiny import FAMILIES, tiny_lm
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from papers.memit.new_subjects import main, newcomers
+from shared.data.requests import read_counterfact, read_zsre
 from shared.errors import ConfigError
-from shared.requests import read_counterfact, read_zsre
 from shared.tests.tiny import tiny_lm
 from shared.world.generate import WorldConfig, generate_world
 

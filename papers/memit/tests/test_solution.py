@@ -6,7 +6,7 @@ import torch
 from papers.memit.solution import adjusted_keys, single_adjusted_keys
 from papers.memit.tests import facts
 from shared.errors import NumericalError
-from shared.second_moment import SecondMoments
+from shared.fit.second_moment import SecondMoments
 
 WIDTH = 24
 

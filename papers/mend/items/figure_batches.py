@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.mend.items.results import summary_of
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, draw_over_sizes, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, draw_over_sizes, new_figure
 
 METHODS = ("ft", "enn", "mend")
 PANELS = {"edit_success": ("edit success", "percent"), "accuracy_drawdown": ("accuracy drawdown", "points")}

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from shared.editing_results import notes_of, read_csv
-from shared.item_command import Request, Table
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.editing_results import notes_of, read_csv
+from shared.report.item_command import Request, Table
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 COLUMNS = [
     Column("edit_success", "Edit success"),

@@ -1,7 +1,7 @@
 """Table 11: a cache as editor."""
 
 from papers.mend.items.results import table_of
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 METHODS = ["none", "cache_half", "cache", "cache_double", "mend"]
 

@@ -1,7 +1,7 @@
 """Table 3: editors on large models."""
 
 from papers.mend.items.results import table_of
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 METHODS = ["none", "ft", "ft_kl", "ke", "mend"]
 

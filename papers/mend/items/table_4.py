@@ -1,7 +1,7 @@
 """Table 4: editors on small models of three families."""
 
 from papers.mend.items.results import table_of
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 METHODS = ["none", "ft", "ft_kl", "enn", "ke", "mend"]
 

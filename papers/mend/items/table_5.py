@@ -1,7 +1,7 @@
 """Table 5: several facts in one edit."""
 
 from papers.mend.items.results import table_of
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 METHODS = {
     f"{method}{pairs}": f"{method}{pairs}"

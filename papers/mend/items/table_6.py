@@ -1,7 +1,7 @@
 """Table 6: what MEND's parts are worth."""
 
 from papers.mend.items.results import table_of
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 METHODS = ["none", "full", "no_sharing", "no_norm", "no_id_init", "only_u", "only_delta", "only_smaller"]
 

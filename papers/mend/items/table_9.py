@@ -1,7 +1,7 @@
 """Table 9: attention edited instead of MLPs."""
 
 from papers.mend.items.results import table_of
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 METHODS = ["none", "attention", "full"]
 

@@ -8,16 +8,16 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
 from papers.mend.method import Mend
-from shared.deltas import applied
-from shared.edit_examples import EditExample, ExampleSet, Statement
-from shared.edit_pools import Episode, Pool, Rows
-from shared.edit_success import Trained, ask_after_edits, episodes_of
-from shared.editor_training import TrainingSettings, outer_losses
-from shared.factor_edits import Dense, edit_of, edited_rows
-from shared.learned_editors import Edits, group_divergences, group_losses
-from shared.models import LM
-from shared.templates import fill
-from shared.text_batches import divergence, predictions, token_nll
+from shared.data.templates import fill
+from shared.edits.deltas import applied
+from shared.edits.factor_edits import Dense, edit_of, edited_rows
+from shared.inference.text_batches import divergence, predictions, token_nll
+from shared.learning.edit_examples import EditExample, ExampleSet, Statement
+from shared.learning.edit_pools import Episode, Pool, Rows
+from shared.learning.edit_success import Trained, ask_after_edits, episodes_of
+from shared.learning.editor_training import TrainingSettings, outer_losses
+from shared.learning.learned_editors import Edits, group_divergences, group_losses
+from shared.model.models import LM
 from tests.bench import Comparison, Setup
 
 STEP_EDITS = 10

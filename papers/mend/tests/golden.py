@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from papers.mend.method import Mend
-from shared.learned_editors import Edits
-from shared.models import LM, load_lm
+from shared.inference.text_batches import IGNORED, TextBatch
+from shared.learning.learned_editors import Edits
+from shared.model.models import LM, load_lm
 from shared.provenance import REPOSITORY
 from shared.records import read_json, read_tensors
-from shared.text_batches import IGNORED, TextBatch
 
 FOLDER = REPOSITORY / "tests/golden"
 CASES = read_json(FOLDER / "mend/cases.json")

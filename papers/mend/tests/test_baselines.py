@@ -7,15 +7,15 @@ import torch
 from papers.mend.cache import Cache, input_keys
 from papers.mend.enn import EditableNetwork
 from papers.mend.tuning import FineTuning
-from shared.deltas import applied
-from shared.edit_pools import Rows
-from shared.edit_success import NoEdit, Trained, ask_after_edits
-from shared.editor_training import TrainingSettings, outer_losses, train
+from shared.edits.deltas import applied
+from shared.edits.factor_edits import edit_of
 from shared.errors import ConfigError
-from shared.factor_edits import edit_of
-from shared.learned_editors import Edits, group_losses, load_learned, save_learned
+from shared.inference.text_batches import answered, predictions
+from shared.learning.edit_pools import Rows
+from shared.learning.edit_success import NoEdit, Trained, ask_after_edits
+from shared.learning.editor_training import TrainingSettings, outer_losses, train
+from shared.learning.learned_editors import Edits, group_losses, load_learned, save_learned
 from shared.tests.episodes import model_of, modules_of, pool_of
-from shared.text_batches import answered, predictions
 
 FAMILIES = ("gpt2", "t5", "bert_one_logit")
 

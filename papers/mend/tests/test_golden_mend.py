@@ -12,13 +12,13 @@ from papers.mend.tests.golden import (
     our_name,
     relative,
 )
-from shared.deltas import applied
-from shared.factor_edits import edit_of, edited_rows
-from shared.gradient_factors import token_factors
-from shared.learned_editors import Edits, group_divergences, group_losses, linear_maps, request_pair
+from shared.data.requests import read_counterfact
+from shared.edits.deltas import applied
+from shared.edits.factor_edits import edit_of, edited_rows
+from shared.edits.gradient_factors import token_factors
+from shared.inference.text_batches import divergence, predictions
+from shared.learning.learned_editors import Edits, group_divergences, group_losses, linear_maps, request_pair
 from shared.records import read_tensors
-from shared.requests import read_counterfact
-from shared.text_batches import divergence, predictions
 
 ROUNDING = 1e-5
 STATISTICS = 1e-4  # the authors' code sums squares in float32

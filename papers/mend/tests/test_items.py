@@ -5,13 +5,13 @@ import pytest
 
 from papers.mend.items import figure_batches, table_1, table_2, table_4, table_5
 from papers.mend.plan import LEARNED, STUDIES, Plan
-from shared.claims import read_claims
 from shared.errors import ConfigError
-from shared.item_command import Request
+from shared.learning.study_plan import module_names
 from shared.provenance import REPOSITORY
+from shared.report.claims import read_claims
+from shared.report.item_command import Request
+from shared.report.tables import NO_REFERENCE, NOT_RUN, SAME_DIRECTION
 from shared.settings import check_settings, read_yaml
-from shared.study_plan import module_names
-from shared.tables import NO_REFERENCE, NOT_RUN, SAME_DIRECTION
 
 ROOM = REPOSITORY / "papers/mend"
 RUN = {"models": ["world-small"], "device": "cpu", "dtype": "float32", "threads": 1, "seed": 0, "scale": "laptop"}

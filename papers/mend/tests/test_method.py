@@ -5,9 +5,9 @@ from transformers.pytorch_utils import Conv1D
 from papers.mend.method import Mend
 from papers.mend.normalisation import RunningNorm
 from shared.errors import ConfigError, NumericalError
-from shared.learned_editors import Edits, group_losses, linear_maps
+from shared.inference.text_batches import predictions
+from shared.learning.learned_editors import Edits, group_losses, linear_maps
 from shared.tests.episodes import FAMILIES, model_of, modules_of, pool_of
-from shared.text_batches import predictions
 
 PLAIN = {"norm": False, "rank": 8}
 

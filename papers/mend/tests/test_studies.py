@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from shared.learn_editors import main
+from shared.learning.learn_editors import main
 from shared.provenance import REPOSITORY
 from shared.records import read_json, read_jsonl
 

@@ -5,9 +5,9 @@ import pytest
 from papers.mend.continuations import LONGEST, SHORTEST, sample_continuations
 from papers.mend.method import Mend
 from papers.mend.shown import answer, shown_edits
-from shared.edit_examples import continuation_examples
-from shared.edit_pools import Pool
 from shared.errors import DataError
+from shared.learning.edit_examples import continuation_examples
+from shared.learning.edit_pools import Pool
 from shared.records import write_json
 from shared.tests.episodes import model_of, modules_of
 from shared.tests.tiny import tiny_lm

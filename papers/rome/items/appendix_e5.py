@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from shared.editing_results import COUNTERFACT_COLUMNS, cells_of, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Layout
-from shared.tables import compare
+from shared.report.editing_results import COUNTERFACT_COLUMNS, cells_of, notes_of
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Layout
+from shared.report.tables import compare
 
 
 def make(request: Request) -> Table:

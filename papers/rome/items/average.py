@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from shared.drawing import KINDS, heat_map, legend_below, token_lines
-from shared.editing_results import read_csv
-from shared.item_command import Drawing, Request
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import KINDS, heat_map, legend_below, token_lines
+from shared.report.editing_results import read_csv
+from shared.report.item_command import Drawing, Request
+from shared.report.plots import PAGE_INCHES, new_figure
 
 # Category of `papers.rome.effects` → its name, from top to bottom.
 CATEGORIES = {

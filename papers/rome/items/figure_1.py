@@ -1,7 +1,7 @@
 """Figures 1, 10, 11 and 12: causal traces of single facts."""
 
 from papers.rome.items.traces import draw_maps
-from shared.item_command import Drawing, Request, figure_main
+from shared.report.item_command import Drawing, Request, figure_main
 
 
 def make(request: Request) -> Drawing:

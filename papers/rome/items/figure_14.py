@@ -1,7 +1,7 @@
 """Figures 14 and 15: severed traces of single facts."""
 
 from papers.rome.items.traces import draw_severed
-from shared.item_command import Drawing, Request, figure_main
+from shared.report.item_command import Drawing, Request, figure_main
 
 
 def make(request: Request) -> Drawing:

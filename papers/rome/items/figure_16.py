@@ -1,7 +1,7 @@
 """Figure 16: integrated gradients of single facts."""
 
 from papers.rome.items.traces import draw_maps
-from shared.item_command import Drawing, Request, figure_main
+from shared.report.item_command import Drawing, Request, figure_main
 
 
 def make(request: Request) -> Drawing:

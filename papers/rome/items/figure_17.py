@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from shared.editing_results import MAGNITUDES, SCORES
-from shared.item_command import Drawing, Request, figure_main
-from shared.sweeps import Looks, draw_sweep, frame_of
+from shared.report.editing_results import MAGNITUDES, SCORES
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.sweeps import Looks, draw_sweep, frame_of
 
 # Okabe and Ito's colours, from the tightest constraint to none.
 COLORS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7")

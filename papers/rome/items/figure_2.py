@@ -1,7 +1,7 @@
 """Figures 2, 8 and 13: average indirect effects by token category and layer, as heat maps."""
 
 from papers.rome.items.average import draw_effect_maps
-from shared.item_command import Drawing, Request, figure_main
+from shared.report.item_command import Drawing, Request, figure_main
 
 
 def make(request: Request) -> Drawing:

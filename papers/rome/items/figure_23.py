@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from shared.editing_results import MAGNITUDES, SCORES
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import look_of
-from shared.sweeps import draw_sweep, frame_of
+from shared.report.editing_results import MAGNITUDES, SCORES
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import look_of
+from shared.report.sweeps import draw_sweep, frame_of
 
 MOST_TICKS = 4
 

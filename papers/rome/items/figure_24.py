@@ -1,8 +1,8 @@
 """Figure 24: how the metrics of single cases are distributed, for AttnEdit and for ROME."""
 
-from shared.editing_results import MAGNITUDES, METRIC_TITLES, SCORES, read_cases
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, look_of, new_figure
+from shared.report.editing_results import MAGNITUDES, METRIC_TITLES, SCORES, read_cases
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, look_of, new_figure
 
 EDITORS = ["none", "attn_edit", "rome"]
 

@@ -3,10 +3,10 @@
 import math
 from dataclasses import replace
 
-from shared.editing_results import notes_of, read_csv
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.editing_results import notes_of, read_csv
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 # Metric of reported.csv → what it is; the rows of the table, in order.
 ROWS = {

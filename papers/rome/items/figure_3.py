@@ -1,10 +1,10 @@
 """Figure 3: the average effect of a state at the last subject token, with MLPs or attention severed."""
 
 from papers.rome.items.average import SEVERED, UNIT, effects_of
-from shared.drawing import legend_below, severed_bars
 from shared.errors import ConfigError
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import legend_below, severed_bars
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 
 def make(request: Request) -> Drawing:

@@ -1,7 +1,7 @@
 """Figure 5: ROME at every layer and at four tokens of the prompt."""
 
-from shared.item_command import Drawing, Request, figure_main
-from shared.sweeps import draw_sweep, frame_of
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.sweeps import draw_sweep, frame_of
 
 METRICS = ["efficacy_magnitude", "paraphrase_magnitude", "neighborhood_magnitude", "score"]
 TOKENS = {

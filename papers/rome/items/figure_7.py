@@ -1,7 +1,7 @@
 """Figures 7 and 9: average indirect effects by token category and layer, as lines."""
 
 from papers.rome.items.average import draw_effect_lines
-from shared.item_command import Drawing, Request, figure_main
+from shared.report.item_command import Drawing, Request, figure_main
 
 
 def make(request: Request) -> Drawing:

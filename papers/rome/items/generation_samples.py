@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from shared.editing.methods import title_of
 from shared.errors import DataError
-from shared.item_command import Listing, Request, table_main
-from shared.methods import title_of
 from shared.records import read_jsonl
+from shared.report.item_command import Listing, Request, table_main
 
 PROMPTS_PER_CASE = 2
 

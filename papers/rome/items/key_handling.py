@@ -1,7 +1,7 @@
 """ROME's released key handling beside r-ROME's and p-ROME's (Gupta et al. 2024, arXiv:2403.07175)."""
 
-from shared.editing_results import COUNTERFACT_COLUMNS, EXTRA_COLUMNS, editing_table
-from shared.item_command import Request, Table, table_main
+from shared.report.editing_results import COUNTERFACT_COLUMNS, EXTRA_COLUMNS, editing_table
+from shared.report.item_command import Request, Table, table_main
 
 METHODS = ["rome", "r_rome", "p_rome"]
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.requests import Case, read_counterfact
-from shared.tables import Cell, Reported, compare
+from shared.data.requests import Case, read_counterfact
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, Reported, compare
 
 # Objects are the counterfactual ones: the table gives one per record.
 PARTS: dict[str, Callable[[Case], Iterable]] = {

@@ -1,7 +1,7 @@
 """Table 4: CounterFact editing on the main models."""
 
-from shared.editing_results import COUNTERFACT_COLUMNS, EXTRA_COLUMNS, editing_table
-from shared.item_command import Request, Table, table_main
+from shared.report.editing_results import COUNTERFACT_COLUMNS, EXTRA_COLUMNS, editing_table
+from shared.report.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shared.drawing import KINDS, heat_map, legend_below, severed_bars
 from shared.errors import ConfigError, DataError
-from shared.item_command import Drawing, Request
-from shared.plots import PAGE_INCHES, new_figure
 from shared.records import read_jsonl
+from shared.report.drawing import KINDS, heat_map, legend_below, severed_bars
+from shared.report.item_command import Drawing, Request
+from shared.report.plots import PAGE_INCHES, new_figure
 
 PERCENT = 100
 TOKEN_INCHES = 0.13

@@ -10,21 +10,21 @@ from papers.rome.editor import RomeEditor
 from papers.rome.hyperparams import RomeHyperparams
 from papers.rome.tests.oracle import edit_one, search_one
 from papers.rome.value import target_values
-from shared.contexts import in_contexts
-from shared.deltas import UNEDITED, Edit, WeightDelta, applied
-from shared.evaluate import EvaluationOptions, GenerationOptions, evaluate_single
-from shared.generation import clean_generated
-from shared.models import LM
-from shared.moments import collect
-from shared.noise import make_noise
-from shared.probes import GENERATION, ProbeRow, probes_of
-from shared.requests import Case
-from shared.second_moment import SecondMoments
+from shared.data.probes import GENERATION, ProbeRow, probes_of
+from shared.data.requests import Case
+from shared.data.templates import fill
+from shared.editing.evaluate import EvaluationOptions, GenerationOptions, evaluate_single
+from shared.edits.deltas import UNEDITED, Edit, WeightDelta, applied
+from shared.fit.contexts import in_contexts
+from shared.fit.moments import collect
+from shared.fit.second_moment import SecondMoments
+from shared.inference.generation import clean_generated
+from shared.model.models import LM
 from shared.seeding import seed_for
-from shared.templates import fill
 from shared.tests.tracing_oracle import Oracle
-from shared.trace_runs import Corruption, make_fact
-from shared.tracing import STATE, Restoration, trace_facts
+from shared.traces.noise import make_noise
+from shared.traces.trace_runs import Corruption, make_fact
+from shared.traces.tracing import STATE, Restoration, trace_facts
 from tests.bench import Comparison, Setup
 
 TRACED = 4

@@ -8,9 +8,9 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor
 
-from shared.models import LM, load_lm
-from shared.requests import EditRequest
-from shared.second_moment import SecondMoments
+from shared.data.requests import EditRequest
+from shared.fit.second_moment import SecondMoments
+from shared.model.models import LM, load_lm
 
 FOLDER = Path(__file__).parents[3] / "tests" / "golden"
 CASES = (0, 2, 4, 6, 8, 10)

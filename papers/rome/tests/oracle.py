@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from papers.rome.hyperparams import RomeHyperparams
-from shared.models import LM
-from shared.requests import EditRequest
-from shared.templates import fill
-from shared.tokens import Prompt, encode_prompt, target_ids
+from shared.data.requests import EditRequest
+from shared.data.templates import fill
+from shared.model.models import LM
+from shared.model.tokens import Prompt, encode_prompt, target_ids
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import papers.rome.baselines  # noqa: F401 (registers its methods)
 from papers.rome.tests import golden
 from papers.rome.tests.golden import relative
 from papers.rome.tests.oracle import tune_one
-from shared.deltas import applied
-from shared.editors import make_editor
+from shared.data.templates import fill
+from shared.editing.editors import make_editor
+from shared.editing.tuning_editor import tuning_row
+from shared.edits.deltas import applied
 from shared.errors import ConfigError
-from shared.scoring import score_targets
-from shared.templates import fill
-from shared.tokens import encode, target_ids
-from shared.tuning_editor import tuning_row
+from shared.inference.scoring import score_targets
+from shared.model.tokens import encode, target_ids
 
 CASES = (0, 2)
 

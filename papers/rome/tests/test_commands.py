@@ -8,11 +8,11 @@ from safetensors.torch import save_file
 from papers.rome.__main__ import main
 from papers.rome.commands import CONFIG
 from papers.rome.tests import golden
-from shared.adapters import load_edit
-from shared.deltas import applied
+from shared.editing.adapters import load_edit
+from shared.editing.published import editor_settings, find_moments
+from shared.edits.deltas import applied
 from shared.errors import ConfigError
-from shared.models import load_lm
-from shared.published import editor_settings, find_moments
+from shared.model.models import load_lm
 
 MODEL = str(golden.FOLDER / "model")
 FACT = ["--subject", "Fes Seisax", "--prompt", "{} is originally from", "--target", "Nelim"]
@@ -93,7 +93,7 @@ def test_moments_of_another_model_are_refused(moments, tmp_path, capsys):
     save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
     corpus = golden.FOLDER / "moments" / "corpus.txt"
     made = tmp_path / "made.safetensors"
-    from shared.moments import main as collect
+    from shared.fit.moments import main as collect
 
     assert collect(["collect", "--model", MODEL, "--corpus", str(corpus), "--layers", "3", "--out", str(made)]) == 0
     assert _edit("--moments", str(made)) == 0

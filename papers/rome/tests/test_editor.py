@@ -12,14 +12,14 @@ from papers.rome.tests.golden import relative
 from papers.rome.tests.oracle import edit_one
 from papers.rome.update import key_for_direction, rank_one_delta, residuals
 from papers.rome.value import target_values
-from shared.contexts import in_contexts
-from shared.deltas import applied
-from shared.editors import make_editor
+from shared.data.requests import EditRequest
+from shared.editing.editors import make_editor
+from shared.edits.deltas import applied
 from shared.errors import ConfigError, DataError, ModelError, NumericalError
-from shared.keys import lookup_states
-from shared.moments import collect
-from shared.requests import EditRequest
-from shared.second_moment import SecondMoments
+from shared.fit.contexts import in_contexts
+from shared.fit.keys import lookup_states
+from shared.fit.moments import collect
+from shared.fit.second_moment import SecondMoments
 from shared.tests.tiny import FAMILIES, TEXTS, tiny_lm
 
 CONTEXTS = ["{}", "Yes. {}", "So it goes. {}"]

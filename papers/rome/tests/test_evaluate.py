@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from shared import edit_cases, sample_contexts
-from shared.probes import read_rows
+from shared.data.probes import read_rows
+from shared.editing import edit_cases
+from shared.fit import sample_contexts
 from shared.tests.records import counterfact_record
 from shared.tests.tiny import tiny_lm
 

@@ -12,7 +12,7 @@ from papers.rome.tests import golden
 from papers.rome.tests.golden import CASES, LAYERS, relative
 from papers.rome.update import residuals
 from papers.rome.value import target_values, value_problem
-from shared.contexts import in_contexts
+from shared.fit.contexts import in_contexts
 
 
 @cache

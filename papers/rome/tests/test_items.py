@@ -31,12 +31,12 @@ from papers.rome.items import (
     table_5,
     table_6,
 )
-from shared.claims import judge, read_claims
-from shared.item_command import figure_main, table_main
-from shared.measure import write_frame
-from shared.overview import read_items
-from shared.runs import point_name
-from shared.tables import NOT_RUN, read_csv, read_reported
+from shared.editing.runs import point_name
+from shared.measures.measure import write_frame
+from shared.report.claims import judge, read_claims
+from shared.report.item_command import figure_main, table_main
+from shared.report.overview import read_items
+from shared.report.tables import NOT_RUN, read_csv, read_reported
 
 FOLDER = Path(__file__).resolve().parent.parent
 REPORTED = FOLDER / "reported.csv"

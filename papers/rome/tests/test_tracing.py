@@ -9,12 +9,12 @@ import pytest
 from papers.rome import tracing
 from papers.rome.effects import category_effects, heatmap, read_traces, severed_effects, summary
 from papers.rome.tracing import TraceSettings, trace_prompt
-from shared.effects import average_indirect_effect
+from shared.data.requests import read_known_facts
 from shared.errors import DataError
-from shared.models import load_lm
+from shared.model.models import load_lm
 from shared.records import read_jsonl, write_json
-from shared.requests import read_known_facts
-from shared.trace_runs import Corruption
+from shared.traces.effects import average_indirect_effect
+from shared.traces.trace_runs import Corruption
 
 GOLDEN = Path(__file__).parents[3] / "tests" / "golden"
 LAYERS = 6

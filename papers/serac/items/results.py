@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from shared.editing_results import notes_of, read_csv
-from shared.item_command import Request, Table
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.editing_results import notes_of, read_csv
+from shared.report.item_command import Request, Table
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 PROBLEMS = {"qa": "QA", "qa_hard": "QA-hard", "fc": "FC", "convsent": "ConvSent"}
 METRICS = {"edit_success": "ES", "drawdown": "DD"}

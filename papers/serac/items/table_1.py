@@ -1,7 +1,7 @@
 """The main table: every editor on every problem, with ten edits held at once."""
 
 from papers.serac.items.results import PROBLEMS, table_of
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 METHODS = ["none", "ft", "cache", "mend", "enn", "rp", "serac"]
 

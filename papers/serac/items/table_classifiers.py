@@ -1,7 +1,7 @@
 """The scope classifier in both forms, on the problems for which both are trained."""
 
 from papers.serac.items.results import table_of
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 # Problem → variant → form; the main variant's form differs between the problems.
 FORMS = {

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from shared.item_command import Listing, Request, table_main
 from shared.records import read_jsonl
+from shared.report.item_command import Listing, Request, table_main
 
 PROBLEM = "convsent"
 COLUMNS = {

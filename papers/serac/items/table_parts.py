@@ -1,10 +1,10 @@
 """Where mistakes come from: each part by itself, on easy and hard inputs in and out of scope."""
 
 from papers.serac.items.results import PROBLEMS
-from shared.editing_results import notes_of, read_csv
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.editing_results import notes_of, read_csv
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 COLUMNS = [
     Column("scope", "Scope classifier right"),

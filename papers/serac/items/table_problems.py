@@ -3,8 +3,8 @@
 import pandas as pd
 
 from papers.serac.items.results import PROBLEMS
-from shared.item_command import Listing, Request, table_main
 from shared.records import read_jsonl
+from shared.report.item_command import Listing, Request, table_main
 
 COLUMNS = ["problem", "edit", "asked", "input", "wanted", "covered_by", "right_before", "right_after", "same"]
 NOTE = (

@@ -7,13 +7,13 @@ from papers.serac.editor import SeracEditor
 from papers.serac.scope import EmbeddingScope, save_scope
 from papers.serac.texts import text_before
 from shared import ModelEditor
+from shared.data.probes import POST, PRE
+from shared.data.requests import Case, EditRequest
+from shared.editing.evaluate import EvaluationOptions, evaluate_batch, evaluate_single
 from shared.errors import DataError
-from shared.evaluate import EvaluationOptions, evaluate_batch, evaluate_single
-from shared.probes import POST, PRE
-from shared.requests import Case, EditRequest
-from shared.scoring import score_targets
+from shared.inference.scoring import score_targets
+from shared.model.tokens import encode, target_ids
 from shared.tests.tiny import tiny_lm
-from shared.tokens import encode, target_ids
 
 FACTS = [
     {"subject": "Anna Bell", "prompt": "{} plays the", "target_new": "piano", "target_true": "lute"},

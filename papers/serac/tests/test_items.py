@@ -5,12 +5,12 @@ import pytest
 
 from papers.serac.items import figure_edits, table_1, table_classifiers, table_dialogue, table_parts, table_problems
 from papers.serac.plan import ITEMS, LEARNED, Plan
-from shared.claims import read_claims
 from shared.errors import ConfigError
-from shared.item_command import Request
 from shared.provenance import REPOSITORY
+from shared.report.claims import read_claims
+from shared.report.item_command import Request
+from shared.report.tables import NO_REFERENCE, NOT_RUN, SAME_DIRECTION
 from shared.settings import check_settings, read_yaml
-from shared.tables import NO_REFERENCE, NOT_RUN, SAME_DIRECTION
 
 ROOM = REPOSITORY / "papers/serac"
 RUN = {"models": ["world-small"], "device": "cpu", "dtype": "float32", "threads": 1, "seed": 0, "scale": "laptop"}

@@ -8,13 +8,13 @@ from papers.serac.descriptor import Descriptor
 from papers.serac.method import RetrieveAndPrompt, Serac, answers_with
 from papers.serac.scope import EmbeddingScope, save_scope
 from papers.serac.texts import descriptors_of, questions_of
-from shared.edit_pools import Rows
 from shared.errors import ConfigError, ModelError
-from shared.learned_editors import Edits
-from shared.models import LM
+from shared.inference.text_batches import collate, encode_row, predictions
+from shared.inference.verdicts import REFUTES, SUPPORTS
+from shared.learning.edit_pools import Rows
+from shared.learning.learned_editors import Edits
+from shared.model.models import LM
 from shared.tests.families import tiny_model
-from shared.text_batches import collate, encode_row, predictions
-from shared.verdicts import REFUTES, SUPPORTS
 
 QUESTIONS = ["who plays the piano ?", "anna works as a", "town of rain ?", "who is the doctor ?"]
 ANSWERS = {"t5": ["anna", "red doctor", "blue", "bell one"], "bert_one_logit": [SUPPORTS, REFUTES, SUPPORTS, REFUTES]}

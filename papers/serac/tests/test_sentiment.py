@@ -36,11 +36,11 @@ from papers.serac.sentiment_training import (
 )
 from papers.serac.tests.test_method import Chosen
 from papers.serac.training import PartSettings
-from shared.edit_success import NoEdit
 from shared.errors import DataError
+from shared.inference.text_batches import IGNORED, collate, encode_row
+from shared.learning.edit_success import NoEdit
 from shared.records import read_json, read_jsonl
 from shared.tests.families import WORDS, tiny_model
-from shared.text_batches import IGNORED, collate, encode_row
 from shared.world.generate import WorldConfig, generate_world
 from shared.world.records import write_records
 

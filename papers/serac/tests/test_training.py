@@ -14,8 +14,8 @@ from papers.serac.descriptor import Descriptor
 from papers.serac.lessons import Lesson, Teacher, kinds_of, with_answer
 from papers.serac.scope import EmbeddingScope
 from papers.serac.training import PartSettings, scope_accuracy, scope_loss, train_counterfactual, train_scope
-from shared.edit_examples import EditExample, ExampleSet, Statement
 from shared.errors import ConfigError, DataError
+from shared.learning.edit_examples import EditExample, ExampleSet, Statement
 from shared.records import read_json, read_jsonl
 from shared.tests.families import WORDS, tiny_model
 from shared.world.generate import WorldConfig, generate_world

@@ -4,9 +4,9 @@ import pandas as pd
 
 from papers.survey.items.panels import editors_in, grouped_bars, heading, rows_of
 from papers.survey.items.results import ACCURACIES, SURVEY, in_protocol, metrics_of
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 COLUMNS = ["model", "form", "editor", "edits", "metric", "value", "low", "high", "n"]
 

@@ -5,8 +5,8 @@ import pandas as pd
 
 from papers.survey.items.panels import editors_in
 from papers.survey.items.results import SINGLE, costs_of
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, look_of, new_figure
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, look_of, new_figure
 
 PARTS = {
     "peak_mib": ("an edit, beyond the loaded model", "#6BAED6"),

@@ -4,10 +4,10 @@ import pandas as pd
 
 from papers.survey.items.panels import editors_in, heading, rows_of
 from papers.survey.items.results import curves_of
-from shared.drawing import legend_below
-from shared.editing_results import UNEDITED
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, draw_line, look_of, new_figure
+from shared.report.drawing import legend_below
+from shared.report.editing_results import UNEDITED
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, draw_line, look_of, new_figure
 
 PANELS = {
     "norm_growth": ("whole change so far", "share of the weights' norm"),

@@ -6,8 +6,8 @@ from matplotlib.lines import Line2D
 from papers.survey.contract import CHECKPOINT, FINAL, IMMEDIATE
 from papers.survey.items.panels import editors_in, heading, rows_of
 from papers.survey.items.results import ACCURACIES, SURVEY, in_protocol, metrics_of
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, draw_line, look_of, new_figure
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, draw_line, look_of, new_figure
 
 COLUMNS = ["model", "form", "editor", "edits", "moment", "metric", "value", "low", "high", "n"]
 # Moment → its title and line style; only the first has bands.

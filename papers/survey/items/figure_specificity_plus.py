@@ -5,9 +5,9 @@ import pandas as pd
 
 from papers.survey.items.panels import bars, editors_in
 from papers.survey.items.results import PLUS, SINGLE, metrics_of
-from shared.drawing import legend_below
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, look_of, new_figure
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, look_of, new_figure
 
 METRICS = {"NS": ("NS, neighbour alone", "#6BAED6"), "NS+": ("NS+, after the edited fact", "#E6550D")}
 COLUMNS = ["model", "editor", "metric", "value", "low", "high", "n", "reported"]

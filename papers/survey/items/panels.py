@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from papers.survey.contract import METHODS
 from papers.survey.items.results import FORMS
-from shared.plots import look_of
+from shared.report.plots import look_of
 
 
 def rows_of(frame: pd.DataFrame) -> list[tuple[str, str]]:

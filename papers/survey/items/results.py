@@ -18,11 +18,11 @@ from papers.survey.contract import (
     ROME_METRICS,
     SEQUENCE_COLUMNS,
 )
-from shared.editing_results import notes_of, read_csv
 from shared.errors import DataError
-from shared.item_command import Request, Table
-from shared.layouts import Column, Layout
-from shared.tables import COLUMNS, NOT_RUN, Cell, Comparison, compare
+from shared.report.editing_results import notes_of, read_csv
+from shared.report.item_command import Request, Table
+from shared.report.layouts import Column, Layout
+from shared.report.tables import COLUMNS, NOT_RUN, Cell, Comparison, compare
 
 FORMS = {"counterfact": "CounterFact", "zsre": "zsRE"}
 SINGLE = "single"

@@ -1,7 +1,7 @@
 """The main results on CounterFact facts."""
 
 from papers.survey.items.main_results import main_table
-from shared.item_command import Request, Table, table_main
+from shared.report.item_command import Request, Table, table_main
 
 
 def make(request: Request) -> Table:

@@ -1,9 +1,9 @@
 """Teacher forcing against free generation: the same edits, scored both ways."""
 
 from papers.survey.items.results import FORMS, SINGLE, STEPS, SURVEY, WILD, cells_of, in_role, metrics_of, table_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
-from shared.methods import title_of
+from shared.editing.methods import title_of
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 KINDS = {"reliability": "edit", "generalization": "rephrased", "portability_one_hop": "one hop"}
 SCORERS = {SURVEY: "forced", WILD: "free"}

@@ -1,9 +1,9 @@
 """EasyEdit's later zsRE table on LLaMA-2, with ours beside it."""
 
 from papers.survey.items.results import SINGLE, STEPS, SURVEY, cells_of, in_role, metrics_of, table_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
-from shared.methods import title_of
+from shared.editing.methods import title_of
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 COLUMNS = [
     Column("reliability", "Reliability", 2),

@@ -11,9 +11,9 @@ from papers.survey.items.results import (
     metrics_of,
     table_of,
 )
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
-from shared.methods import title_of
+from shared.editing.methods import title_of
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 KINDS = {"locality": "unrelated"} | FURTHER_LOCALITY
 MEANING = (

@@ -1,10 +1,10 @@
 """Memory of editing and of training, beside the numbers of EasyEdit's README."""
 
 from papers.survey.items.results import SINGLE, STEPS, costs_of, table_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
-from shared.methods import title_of
-from shared.tables import Cell
+from shared.editing.methods import title_of
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
+from shared.report.tables import Cell
 
 PARTS = {"peak_mib": "peak", "training_peak_mib": "training_peak"}
 COLUMNS = [Column("peak", "An edit, GB", 4), Column("training_peak", "Training, GB", 4)]

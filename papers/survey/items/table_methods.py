@@ -4,10 +4,10 @@ import pandas as pd
 
 from papers.survey.contract import METHODS
 from papers.survey.items.results import costs_of, curves_of, in_protocol, metrics_of
-from shared.item_command import Listing, Request, table_main
-from shared.layouts import number
-from shared.methods import title_of
-from shared.tables import NOT_RUN
+from shared.editing.methods import title_of
+from shared.report.item_command import Listing, Request, table_main
+from shared.report.layouts import number
+from shared.report.tables import NOT_RUN
 
 HEADER = ["class", "training", "batches", "place", "what is added or changed"]
 # The paper's overview in our words; of the first five the paper has no line.

@@ -11,9 +11,9 @@ from papers.survey.items.results import (
     metrics_of,
     table_of,
 )
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
-from shared.methods import title_of
+from shared.editing.methods import title_of
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 MEANING = (
     "In percent, teacher-forced as in the main tables. The paper has no rows of the unedited model, of the new fact "

@@ -2,8 +2,8 @@
 
 from papers.survey.items.measures import MEASURES, measured
 from papers.survey.items.results import cells_of, metrics_of, table_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 FORM = "counterfact"
 COLUMNS = [Column(name, measure.title) for name, measure in MEASURES.items()]

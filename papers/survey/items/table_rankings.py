@@ -8,9 +8,9 @@ import pandas as pd
 
 from papers.survey.items.measures import MAIN, MEASURES, measured
 from papers.survey.items.results import metrics_of
-from shared.item_command import Listing, Request, table_main
-from shared.layouts import number
-from shared.methods import title_of
+from shared.editing.methods import title_of
+from shared.report.item_command import Listing, Request, table_main
+from shared.report.layouts import number
 
 NO_EDITORS = ("none", "random")
 HEADER = ["model", "form", "measure", "editors", "ranking", "common", "tau"]

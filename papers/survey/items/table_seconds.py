@@ -1,10 +1,10 @@
 """Seconds per edit, and of training where a method is trained."""
 
 from papers.survey.items.results import FORMS, SINGLE, STEPS, costs_of, table_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
-from shared.methods import title_of
-from shared.tables import Cell
+from shared.editing.methods import title_of
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
+from shared.report.tables import Cell
 
 PARTS = {"seconds_per_edit": "an edit", "training_seconds": "training"}
 COLUMNS = [Column(f"{form}_{part}", f"{FORMS[form]}: {title}", 3) for part, title in PARTS.items() for form in FORMS]

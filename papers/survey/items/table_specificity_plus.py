@@ -2,8 +2,8 @@
 
 from papers.survey.contract import PLUS_METRICS
 from papers.survey.items.results import PLUS, SINGLE, cells_of, metrics_of, table_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column
 
 COLUMNS = [
     Column(metric, metric, 1 if metric.startswith("NS") else 3 if metric.startswith("NM") else 6)

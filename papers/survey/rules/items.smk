@@ -28,5 +28,5 @@ rule make_items:
         folder=subpath(output[0], parent=True),
         code=code_digest(*(f"papers.survey.items.{item}" for item in ITEMS)),
     shell:
-        "python -m shared.make_items --package papers.survey.items --items {params.made_from:q}"
+        "python -m shared.report.make_items --package papers.survey.items --items {params.made_from:q}"
         " --settings {params.settings:q} --reported {input.reported} --folder {params.folder} > {log} 2>&1"

@@ -18,7 +18,7 @@ rule train_editors:
     params:
         model=subpath(input.card, parent=True),
         command=PLAN.training_command,
-        code=code_digest("shared.learn_editors", *LEARNED),
+        code=code_digest("shared.learning.learn_editors", *LEARNED),
     shell:
-        "python -m shared.learn_editors train --model {params.model} --files {input.cases} {params.command:q}"
+        "python -m shared.learning.learn_editors train --model {params.model} --files {input.cases} {params.command:q}"
         " --threads {threads} --out {output} > {log} 2>&1"

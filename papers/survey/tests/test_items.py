@@ -29,12 +29,12 @@ from papers.survey.items import (
     table_zsre,
 )
 from papers.survey.items.results import KNOWN, in_protocol, metrics_of
-from shared.claims import judge, read_claims
 from shared.errors import DataError
-from shared.item_command import Drawing, Request, Table, write_item
-from shared.make_items import main as make_items
-from shared.overview import read_items
-from shared.tables import NO_REFERENCE, NOT_RUN, SAME_DIRECTION, read_csv, read_reported
+from shared.report.claims import judge, read_claims
+from shared.report.item_command import Drawing, Request, Table, write_item
+from shared.report.make_items import main as make_items
+from shared.report.overview import read_items
+from shared.report.tables import NO_REFERENCE, NOT_RUN, SAME_DIRECTION, read_csv, read_reported
 
 ROOM = Path(__file__).resolve().parent.parent
 REPORTED = ROOM / "reported.csv"

@@ -9,10 +9,10 @@ from papers.survey.listening import Listener, all_probes, few_probes
 from papers.survey.methods import make_method
 from papers.survey.protocols import batch, sequence, single
 from papers.survey.random_direction import RandomDirection
-from shared.deltas import Edit, WeightDelta
+from shared.data.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
+from shared.editing.evaluate import EvaluationOptions
+from shared.edits.deltas import Edit, WeightDelta
 from shared.errors import ConfigError, DataError
-from shared.evaluate import EvaluationOptions
-from shared.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
 from shared.tests.random_editor import RandomEditor
 from shared.tests.tiny import tiny_lm
 

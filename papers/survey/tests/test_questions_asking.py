@@ -15,16 +15,16 @@ from papers.survey.questions_methods import (
     TunedOnQuestions,
     make_question_method,
 )
-from shared.answers import answer_batch, answer_ids
-from shared.deltas import Edit, applied
-from shared.edit_cases import import_methods
-from shared.edit_success import OfBaseModel
+from shared.data.probes import Probe, probes_of
+from shared.data.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
+from shared.editing.edit_cases import import_methods
+from shared.edits.deltas import Edit, applied
 from shared.errors import ConfigError, DataError
-from shared.learned_editors import register_direct
-from shared.probes import Probe, probes_of
-from shared.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
+from shared.inference.answers import answer_batch, answer_ids
+from shared.inference.text_batches import predictions
+from shared.learning.edit_success import OfBaseModel
+from shared.learning.learned_editors import register_direct
 from shared.tests.families import tiny_model
-from shared.text_batches import predictions
 
 MAPS = ["decoder.block.0.layer.2.DenseReluDense.wo", "decoder.block.1.layer.2.DenseReluDense.wo"]
 FACTS = [("who plays the {} ?", "piano", "anna bell", "red"), ("town of {} ?", "rain", "two", "blue bell")]

@@ -7,8 +7,8 @@ import pytest
 
 from papers.survey.measure import costs_of, metrics_of, named_moments
 from papers.survey.scorers import answers_frame, hierarchical_interval, normalised, plus_probes, survey, wild
+from shared.data.probes import POST, ProbeRow
 from shared.errors import DataError
-from shared.probes import POST, ProbeRow
 from shared.records import write_jsonl
 
 FORM = "counterfact"

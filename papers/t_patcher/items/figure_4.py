@@ -3,11 +3,11 @@
 import pandas as pd
 
 from papers.t_patcher.items.results import METRICS, look_of
-from shared.drawing import legend_below
-from shared.intervals import mean_interval
-from shared.item_command import Drawing, Request, figure_main
-from shared.methods import title_of
-from shared.plots import PAGE_INCHES, new_figure
+from shared.editing.methods import title_of
+from shared.measures.intervals import mean_interval
+from shared.report.drawing import legend_below
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 EDITORS = ("ft_last", "ft_all", "ft_last_kl", "ft_all_kl", "mend", "ke", "serac", "t_patcher")
 

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.t_patcher.items.results import look_of
-from shared.drawing import integer_ticks
-from shared.item_command import Drawing, Request, figure_main
-from shared.plots import PAGE_INCHES, new_figure
+from shared.report.drawing import integer_ticks
+from shared.report.item_command import Drawing, Request, figure_main
+from shared.report.plots import PAGE_INCHES, new_figure
 
 EDITORS = ("t_patcher", "first_only", "no_memory")
 HUE = "Purples"

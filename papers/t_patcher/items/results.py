@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from shared.intervals import mean_interval
-from shared.item_command import Request
-from shared.layouts import Column
-from shared.methods import METHODS, Look
-from shared.tables import Cell, Comparison
+from shared.editing.methods import METHODS, Look
+from shared.measures.intervals import mean_interval
+from shared.report.item_command import Request
+from shared.report.layouts import Column
+from shared.report.tables import Cell, Comparison
 
 METRICS = {
     "success_rate": "SR",

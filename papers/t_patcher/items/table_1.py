@@ -1,9 +1,9 @@
 """Table 1: sequential editing, T-Patcher beside fine-tuning and other editors."""
 
 from papers.t_patcher.items.results import COLUMNS, against, cells_of, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Layout
-from shared.tables import compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Layout
+from shared.report.tables import compare
 
 EDITORS = ("ft_last", "ft_all", "ft_last_kl", "ft_all_kl", "mend", "ke", "serac", "t_patcher")
 

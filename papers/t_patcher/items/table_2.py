@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.t_patcher.items.results import COLUMNS, against, cells_of, look_of, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import Cell, compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import Cell, compare
 
 EDITORS = ("t_patcher", "no_memory", "ft_all_kl")
 COUNTS = {"mistakes": "N", "edits": "E", "patches": "patches", "seconds_per_edit": "s per edit"}

@@ -1,9 +1,9 @@
 """Table 3: the memory loss left out, halved, or replaced by a divergence."""
 
 from papers.t_patcher.items.results import COLUMNS, against, cells_of, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Layout
-from shared.tables import compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Layout
+from shared.report.tables import compare
 
 EDITORS = ("t_patcher", "no_memory", "kl_memory", "first_only")
 

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from papers.t_patcher.items.results import COLUMNS, REACH, against, cells_of, notes_of
-from shared.item_command import Request, Table, table_main
-from shared.layouts import Column, Layout
-from shared.tables import compare
+from shared.report.item_command import Request, Table, table_main
+from shared.report.layouts import Column, Layout
+from shared.report.tables import compare
 
 
 def make(request: Request) -> Table:

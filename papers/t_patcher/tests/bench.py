@@ -12,11 +12,11 @@ from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.stream import Edit, Editing
 from papers.t_patcher.tests.oracle import fit_slowly
 from papers.t_patcher.training import Fitted, Mistake, fit
-from shared.last_layer import LastLayer
-from shared.models import LM
-from shared.requests import Case
-from shared.templates import fill
-from shared.text_batches import TextRow, encode_row
+from shared.data.requests import Case
+from shared.data.templates import fill
+from shared.inference.last_layer import LastLayer
+from shared.inference.text_batches import TextRow, encode_row
+from shared.model.models import LM
 from tests.bench import Comparison, Setup
 
 # A fixed number of updates, so that both paths do the same work; one patch each, whose start has no ties.

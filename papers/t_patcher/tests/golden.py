@@ -8,13 +8,13 @@ from torch import Tensor
 from papers.t_patcher.memory import Inputs, RememberedInputs
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.training import Mistake, pack
-from shared.hooks import capture
-from shared.last_layer import LastLayer
-from shared.models import LM, load_lm
+from shared.inference.last_layer import LastLayer
+from shared.inference.text_batches import TextRow
+from shared.model.hooks import capture
+from shared.model.models import LM, load_lm
+from shared.model.tokens import encode
 from shared.provenance import REPOSITORY
 from shared.records import read_json, read_tensors
-from shared.text_batches import TextRow
-from shared.tokens import encode
 
 FOLDER = REPOSITORY / "tests/golden"
 

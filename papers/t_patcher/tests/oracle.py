@@ -6,11 +6,11 @@ from torch import Tensor
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.training import Fitted, Mistake, initial
-from shared.added_neurons import AddedNeurons
-from shared.deltas import Edit, applied
-from shared.hooks import capture
-from shared.last_layer import LastLayer
-from shared.text_batches import IGNORED, TextRow, collate, predictions
+from shared.edits.added_neurons import AddedNeurons
+from shared.edits.deltas import Edit, applied
+from shared.inference.last_layer import LastLayer
+from shared.inference.text_batches import IGNORED, TextRow, collate, predictions
+from shared.model.hooks import capture
 
 
 def largest(values: Tensor, top: int) -> Tensor:

@@ -4,10 +4,10 @@ import random
 from functools import cache
 
 from papers.t_patcher.problem import Example, Problem, Sources
-from shared.models import LM
+from shared.inference.verdicts import REFUTES, SUPPORTS
+from shared.model.models import LM
 from shared.tests.families import WORDS, tiny_model
 from shared.tests.tiny import tiny_lm
-from shared.verdicts import REFUTES, SUPPORTS
 
 FAMILIES = ("gpt2", "gptj", "gpt_neox", "llama", "t5", "t5_gated", "bart", "bert_one_logit", "bert_two_classes")
 

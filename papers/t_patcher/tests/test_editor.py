@@ -5,14 +5,14 @@ import torch
 
 from papers.t_patcher.editor import TPatcherEditor
 from papers.t_patcher.tests.golden import FOLDER, golden_lm
-from shared.deltas import applied
-from shared.editors import make_editor
+from shared.data.requests import read_counterfact
+from shared.data.templates import fill
+from shared.editing.editors import make_editor
+from shared.editing.evaluate import EvaluationOptions, evaluate_single
+from shared.edits.deltas import applied
 from shared.errors import ConfigError
-from shared.evaluate import EvaluationOptions, evaluate_single
-from shared.requests import read_counterfact
-from shared.scoring import score_targets
-from shared.templates import fill
-from shared.tokens import encode, target_ids
+from shared.inference.scoring import score_targets
+from shared.model.tokens import encode, target_ids
 
 CASES = read_counterfact(FOLDER / "requests.json")
 SETTINGS = {"memory_top": 10, "max_steps": 300}

@@ -9,9 +9,9 @@ from papers.t_patcher.problem import Problem
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.stream import Editing
 from papers.t_patcher.tests.problems import examples, model_of, problem_of
-from shared.deltas import Edit, applied
+from shared.edits.deltas import Edit, applied
 from shared.errors import ConfigError
-from shared.text_batches import collate, encode_row, predictions
+from shared.inference.text_batches import collate, encode_row, predictions
 
 
 @pytest.mark.parametrize("family", ["t5", "bart"])

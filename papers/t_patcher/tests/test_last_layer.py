@@ -7,11 +7,11 @@ import torch
 
 from papers.t_patcher.patches import Patches
 from papers.t_patcher.tests.problems import FAMILIES, examples, model_of
-from shared.adapters import load_edit, save_edit, save_lora
-from shared.deltas import Edit, applied, merge, row_edits
+from shared.editing.adapters import load_edit, save_edit, save_lora
+from shared.edits.deltas import Edit, applied, merge, row_edits
 from shared.errors import DataError, ModelError
-from shared.last_layer import LastLayer
-from shared.text_batches import IGNORED, collate, encode_row, predictions
+from shared.inference.last_layer import LastLayer
+from shared.inference.text_batches import IGNORED, collate, encode_row, predictions
 
 
 def rows_of(family):

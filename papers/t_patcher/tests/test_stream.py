@@ -7,9 +7,9 @@ from papers.t_patcher.problem import folds_of
 from papers.t_patcher.settings import PatchSettings
 from papers.t_patcher.stream import Editing
 from papers.t_patcher.tests.problems import problem_of
-from shared.deltas import Edit, applied
+from shared.edits.deltas import Edit, applied
 from shared.errors import DataError
-from shared.text_batches import collate, predictions
+from shared.inference.text_batches import collate, predictions
 
 # A random model's inputs are hard to tell apart: the memory weighs little here.
 QUICK = PatchSettings(max_steps=150, first_check=20, check_every=10, max_patches=20, memory_top=20, memory_weight=0.01)

@@ -5,11 +5,11 @@ import torch
 
 from papers.t_patcher.tests.problems import problem_of
 from papers.t_patcher.trained_editors import HeldStreams, TrainedStreams
+from shared.edits.factor_edits import Dense
 from shared.errors import ConfigError
-from shared.factor_edits import Dense
-from shared.learned_editors import LearnedEditor, group_losses, register_direct, register_learned, save_learned
-from shared.models import Architecture
-from shared.text_batches import predictions
+from shared.inference.text_batches import predictions
+from shared.learning.learned_editors import LearnedEditor, group_losses, register_direct, register_learned, save_learned
+from shared.model.models import Architecture
 
 MAPS = {"t5": "decoder.block.{}.layer.2.DenseReluDense.wo", "bert_one_logit": "bert.encoder.layer.{}.output.dense"}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.answers import answer_ids
-from shared.cloze import word_id
 from shared.errors import ConfigError, ModelError
-from shared.models import LM, load_model
+from shared.inference.answers import answer_ids
+from shared.inference.cloze import word_id
+from shared.model.models import LM, load_model
 from shared.world.division import Division
 from shared.world.documents import FILLER_SUBJECTS
 from shared.world.factbook import FactBook

@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from shared.errors import ConfigError, NumericalError
-from shared.models import load_lm
+from shared.model.models import load_lm
 from shared.world.__main__ import main
 from shared.world.decoder import DecoderShape, GrowingDecoder, rescale_stream
 from shared.world.documents import Document

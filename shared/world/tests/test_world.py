@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.data.requests import read_counterfact, read_known_facts, read_zsre
 from shared.errors import ConfigError, DataError
-from shared.requests import read_counterfact, read_known_facts, read_zsre
 from shared.world.documents import DocumentSampler
 from shared.world.factbook import STATEMENTS, FactBook, statement
 from shared.world.generate import WorldConfig, generate_world

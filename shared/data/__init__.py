@@ -1,0 +1,1 @@
+"""Raw files, the records in them, and what is asked about each."""

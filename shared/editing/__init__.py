@@ -1,0 +1,1 @@
+"""Every editing method through one door, on cases, under named protocols."""

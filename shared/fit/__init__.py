@@ -1,0 +1,1 @@
+"""What editing methods compute with: keys, second moments, vectors and weights found by gradient descent."""

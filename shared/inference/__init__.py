@@ -1,0 +1,1 @@
+"""What a model answers: probabilities of targets, generated texts, filled masks, verdicts."""

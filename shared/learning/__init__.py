@@ -1,0 +1,1 @@
+"""Editors that are trained: their tasks, their training, and what they do to a model."""

@@ -1,0 +1,1 @@
+"""From a model's answers to numbers with intervals."""

@@ -1,0 +1,1 @@
+"""From numbers to tables, figures, the ledger of claims and the report."""

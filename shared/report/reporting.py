@@ -1,0 +1,61 @@
+"""How an item is shown in the workflow's report."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def report_item(category: str, item: str, **labels: str) -> dict[str, object]:
+    """Return the keywords of Snakemake's `report()` for one table or figure of a paper.
+
+    The caption is `items/<item>.rst` beside the paper's Snakefile, the subcategory Tables or Figures.
+
+    Args:
+        category: the paper's name in the report's menu.
+        item: the item's name, such as `table_4` or `figure_2`.
+        labels: further labels; one that takes two values becomes a switch in the report.
+    """
+    kind, _, number = item.partition("_")
+    shown = {"item": f"{kind.capitalize()} {number.replace('_', ' ')}"} | labels
+    return {
+        "caption": f"items/{item}.rst",
+        "category": category,
+        "subcategory": "Tables" if kind == "table" else "Figures",
+        "labels": shown,
+    }
+
+
+def item_files(report: Callable[..., str], folder: str, category: str, items: Sequence[str]) -> dict[str, str]:
+    """Return the files of several items, by name, as a rule's outputs: pages and figures are marked for the report.
+
+    Args:
+        report: Snakemake's function of that name.
+        folder: where the items go, such as `<figures>/kn`.
+        category: the paper's name in the report's menu.
+        items: names such as `table_4` or `figure_2`.
+    """
+    files = {}
+    for item in items:
+        shown, *others = ("html", "md", "csv") if item.startswith("table") else ("svg", "png", "csv")
+        files[f"{item}_{shown}"] = report(f"{folder}/{item}.{shown}", **report_item(category, item))
+        files |= {f"{item}_{ending}": f"{folder}/{item}.{ending}" for ending in others}
+    return files
+
+
+def item_sources(sources: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> Callable[[Any, Any], str]:
+    """Return a function of wildcards and inputs: what `shared.report.make_items` makes each item from, as JSON.
+
+    Args:
+        sources: item → its models, and the names of the rule's inputs that hold their files, in this order; where an
+            input has files of more models, the first ones are taken.
+    """
+
+    def listed(wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
+        found = {}
+        for item, (models, names) in sources.items():
+            held = [[input[name]] if isinstance(input[name], str) else list(input[name]) for name in names]
+            files = [str(file) for group in held for file in group]
+            found[item] = {"models": list(models), "inputs": files[: len(models)]}
+        return json.dumps(found)
+
+    return listed

@@ -1,0 +1,1 @@
+"""Where a fact is held: causal tracing, severed runs, integrated gradients."""
