@@ -11,10 +11,19 @@ from typing import Any
 
 from papers.localization.settings import editor_of, method_settings
 from shared.editing.plan import RunPlan
+from shared.report.reporting import Item
 
 METHODS = ["papers.rome.editor", "papers.memit.editor"]
 MAIN, ZSRE, SECOND = "counterfact", "zsre", "second"
 PAPER_LEAD, PAPER_SECOND = "gpt-j", "gpt2-xl"
+# The edits that Figures 4 and 15 show; their companions change one of these.
+SCATTER = {
+    "problem": "error_injection",
+    "editor": "rome",
+    "score": "rewrite",
+    "effect": "max_fraction_restored",
+    "layers": None,
+}
 
 
 class Plan(RunPlan):
@@ -155,6 +164,66 @@ class Plan(RunPlan):
     def compared(self, model: str, **settings: Any) -> str:
         """Return a table's settings as JSON: its own, and how it may be compared with the paper."""
         return json.dumps(json.loads(self.comparison([model])) | json.loads(self.shown(model, **settings)))
+
+    def tables(self) -> dict[str, Item]:
+        """Return what each table is made from: the regressions of a run."""
+        runs = {f"table_{number}": MAIN for number in range(1, 8)} | {"table_8": ZSRE}
+        return {
+            table: Item.of(
+                self._made("regressions.csv", run=run),
+                settings=self.compared(self.lead, dataset=self.dataset_of(run)),
+                n=self.cases(run),
+            )
+            for table, run in runs.items()
+        }
+
+    def figures(self) -> dict[str, Item]:
+        """Return what each figure is made from; the second model's is left out where the run has none."""
+        means = {"problem": "error_injection"}
+        scores = ["rewrite_score", "paraphrase_score", "neighborhood_score"]
+        early = {"layers": [self.early_layer(self.lead)]}
+        overall, zeroed = {"score": "overall"}, {"traced": "zeroed"}
+        found = {
+            "figure_1": self._drawn("peaks.csv", "windows.csv"),
+            "figure_2": self._drawn("traces.jsonl", fact=self._config["items"]["figure_2"]),
+            "figure_4": self._scatter(**early),
+            "figure_6": self._drawn("regressions.csv"),
+            "figure_7": self._drawn("means.csv", **means, scores=scores),
+            "figure_8": self._drawn("means.csv", script="figure_7", **means, scores=["essence_score"]),
+            "figure_9": self._drawn(
+                "means.csv", script="figure_7", **means, scores=["overall_score", "overall_with_essence"]
+            ),
+            "figure_10": self._drawn("windows.csv"),
+            "figure_11": self._drawn("peaks.csv", "effects.csv"),
+            "figure_12": self._drawn("regressions.csv", script="figure_6", shown="wide"),
+            "figure_14": self._scatter(score="magnitude", effect="last_subject_effect", **early),
+            "figure_15": self._scatter(),
+            "figure_16": self._scatter(effect="last_subject_fraction"),
+            "figure_17": self._scatter(problem="fact_forcing", editor="ft_5"),
+            "figure_18": self._scatter(**overall),
+            "figure_19": self._scatter(ZSRE),
+            "figure_20": self._scatter(ZSRE, **overall),
+            "figure_21": self._scatter(**zeroed),
+            "figure_22": self._scatter(**overall, **zeroed),
+        }
+        if self.second:
+            found["figure_13"] = Item.of(
+                self._made("regressions.csv", model=self.second[0], run=self.second_run),
+                "figure_6",
+                self.shown(self.second[0], problems=self._config["runs"][SECOND]["problems"]),
+                n=self.cases(self.second_run),
+            )
+        return found
+
+    def _made(self, *files: str, model: str = "", run: str = MAIN) -> list[tuple[str, str]]:
+        chosen = model or self.lead
+        return [(chosen, f"<results>/localization/{chosen}/{run}/{file}") for file in files]
+
+    def _drawn(self, *files: str, script: str = "", run: str = MAIN, **settings: Any) -> Item:
+        return Item.of(self._made(*files, run=run), script, self.shown(self.lead, **settings), n=self.cases(run))
+
+    def _scatter(self, run: str = MAIN, **changed: Any) -> Item:
+        return self._drawn("scores.csv", "effects.csv", script="figure_4", run=run, **SCATTER | changed)
 
     def _model(self, wildcards: Any) -> Mapping[str, Any]:
         return self._config["models"][wildcards.model]

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.editing.plan import RunPlan
 from shared.editing.runs import batch_size
+from shared.report.reporting import Item
 
 METHODS = ["papers.memit.editor", "papers.memit.baselines", "papers.rome.editor", "papers.mend.editor"]
 TIMED_SEARCH = "main"
@@ -208,3 +209,42 @@ class Plan(RunPlan):
         }
         words = ["--methods", *self.methods, "--timed", json.dumps(timed, sort_keys=True)]
         return [*words, *self.device.split(), "--dtype", self._config["run"]["dtype"]]
+
+    def tables(self) -> dict[str, Item]:
+        """Return what each table is made from."""
+        lead, all_models = [self.lead], [self.lead, *self.small]
+        second = [self.cases(self.scaling()[-1]), self.cases(self.second)]
+        compared = self.comparison(lead)
+        return {
+            "table_1": Item.of(self._made("zsre/summary.csv"), settings=compared, n=self.cases("zsre")),
+            "table_2": Item(self.table_2_records(), all_models, self.comparison(all_models), quoted={"n": second}),
+            "table_repeated_subjects": Item.of(
+                self._made("records/summary.csv"), settings=compared, n=self.cases("records")
+            ),
+            "table_timing": Item.of(self._made("seconds.csv"), settings=compared),
+        }
+
+    def figures(self) -> dict[str, Item]:
+        """Return what each figure is made from; Figures 3 and 8 draw what ROME's rules trace."""
+        traced = [(self.lead, f"<results>/rome/{self.lead}/traces/default/effects.csv")]
+        ablated, swept = self._made("ablations/summary.csv"), {"n": self.cases("ablations")}
+        return {
+            "figure_3": Item.of(traced, settings=self.critical_layers()),
+            "figure_5": Item.of(
+                self._made(*(f"{run}/summary.csv" for run in self.scaling())),
+                settings=self.sizes(),
+                n=[self.cases(run) for run in self.scaling()],
+            ),
+            "figure_6": Item.of(self._made(f"{self.relations}/blocks.csv"), n=self.block_size(self.relations)),
+            "figure_7": Item.of(
+                self._made(*(f"{run}/blocks.csv" for run in self.mixed())), settings=self.mixture_sizes()
+            ),
+            "figure_8": Item.of(traced),
+            "figure_9": Item.of(ablated, **swept),
+            "figure_11": Item.of(ablated, settings=self.layer_sets(), **swept),
+            "figure_12": Item.of(ablated, settings=self.layer_sets(), **swept),
+            "figure_13": Item.of(ablated, **swept),
+        }
+
+    def _made(self, *files: str) -> list[tuple[str, str]]:
+        return [(self.lead, f"<results>/memit/{self.lead}/{file}") for file in files]

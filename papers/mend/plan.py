@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.learning.study_plan import StudyPlan
+from shared.report.reporting import Item
 
 LEARNED = [
     *["papers.mend.method", "papers.mend.enn", "papers.mend.tuning", "papers.mend.cache"],
@@ -58,6 +59,17 @@ class Plan(StudyPlan):
         """Return the file of questions that the editor has not seen."""
         return f"<results>/data/{self._config['tasks']['questions']['files'][1]}"
 
-    def figures(self) -> list[str]:
-        """Return the figures that this run has numbers for."""
-        return ["figure_batches"] if self.summaries(STUDIES["figure_batches"]) else []
+    def tables(self) -> dict[str, Item]:
+        """Return what each table is made from."""
+        words = [(self._config["tasks"]["questions"]["model"], file) for file in self.shown_inputs()]
+        studied = {item: self._studied(item) for item in STUDIES if item.startswith("table")}
+        return {"table_1": Item([], []), "table_2": Item.of(words), **studied}
+
+    def figures(self) -> dict[str, Item]:
+        """Return what the figures that this run has numbers for are made from."""
+        item = self._studied("figure_batches")
+        return {"figure_batches": item} if item.files else {}
+
+    def _studied(self, item: str) -> Item:
+        studies = STUDIES[item]
+        return Item(self.summaries(studies), self.study_models(studies), self.study_settings(studies))

@@ -4,10 +4,11 @@ The Snakefile asks a `Plan` and computes nothing itself. Methods named after a p
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.editing.plan import RunPlan
+from shared.report.reporting import Item
 
 OTHERS = ["papers.kn.editor", "papers.mend.editor", "papers.knowledge_editor.editor"]
 METHODS = ["papers.rome.editor", "papers.rome.baselines", *OTHERS]
@@ -79,3 +80,73 @@ class Plan(RunPlan):
     def shown(self, item: str) -> str:
         """Return, as JSON, the facts or cases that an item shows."""
         return json.dumps({"cases" if item == "samples" else "facts": self._config["items"][item]})
+
+    def tables(self) -> dict[str, Item]:
+        """Return what each table is made from, and each item that is laid out like one."""
+        lead = [self.lead]
+        return {
+            "table_1": self._compared(self.results("zsre", "learned_zsre"), self.main, n=self.cases("zsre")),
+            "table_2": Item(["<results>/data/counterfact.json"], ["-"], json.dumps({"stands_for": {"-": "-"}})),
+            "table_4": self._compared(self.results("counterfact", "learned"), self.main, n=self.cases("counterfact")),
+            "table_5": self._compared(self._of(self.small, "counterfact"), self.small, n=self.cases("counterfact")),
+            "table_6": self._compared(self._of(self.small, "zsre"), self.small, n=self.cases("zsre")),
+            "figure_2_numbers": self._compared(
+                self._of(lead, "traces/default", "numbers.csv"), lead, n=self.facts("default")
+            ),
+            "appendix_e5": self._compared(self._of(lead, "prefixes"), lead, n=self.cases("prefixes")),
+            "key_handling": self._compared(self._of(lead, "key_handling"), lead, n=self.cases("key_handling")),
+            "generation_samples": Item.of(
+                self._of(lead, "counterfact", "probes.jsonl"), settings=self.shown("samples")
+            ),
+        }
+
+    def figures(self) -> dict[str, Item]:
+        """Return what each figure is made from; those of a small or second model only where there is one."""
+        lead = [self.lead]
+        traces, effects = (self._of(lead, "traces/default", file) for file in ("facts.jsonl", "effects.csv"))
+        extra = self._of(lead, "traces/extra_token", "facts.jsonl")
+        noises = [
+            pair for kind in ("multivariate", "uniform") for pair in self._of(lead, f"traces/{kind}", "effects.csv")
+        ]
+        facts, longer = {"n": self.facts("default")}, {"n": self.facts("extra_token")}
+        swept = {"n": self.cases("ft_sweep")}
+        found = {
+            "figure_1": Item.of(traces, settings=self.shown("figure_1"), **facts),
+            "figure_2": Item.of(effects, **facts),
+            "figure_3": Item.of(effects, **facts),
+            "figure_5": Item.of(self._of(lead, "layer_sweep"), n=self.cases("layer_sweep")),
+            "figure_7": Item.of(effects, **facts),
+            "figure_10": Item.of(traces, "figure_1", self.shown("figure_10"), **facts),
+            "figure_11": Item.of(traces, "figure_1", self.shown("figure_11"), **facts),
+            "figure_12": Item.of(extra, "figure_1", self.shown("figure_10"), **longer),
+            "figure_13": Item.of(
+                noises,
+                "figure_2",
+                json.dumps({"titles": ["multivariate Gaussian", "uniform"]}),
+                n=self.facts("uniform"),
+            ),
+            "figure_14": Item.of(traces, settings=self.shown("figure_14"), **facts),
+            "figure_15": Item.of(extra, "figure_14", self.shown("figure_14"), **longer),
+            "figure_16": Item.of(
+                [(self.lead, f"<results>/rome/{self.lead}/gradients.jsonl")],
+                settings=self.shown("figure_16"),
+                steps=self._config["tracing"]["attribution_steps"],
+            ),
+            "figure_17": Item.of(self._of(lead, "ft_sweep"), **swept),
+            "figure_23": Item.of(self._of(lead, "attn_sweep"), n=self.cases("attn_sweep")),
+            "figure_24": Item.of(self._of(lead, "attn_edit", "cases.csv"), n=self.cases("attn_edit")),
+        }
+        if self.small:
+            found["figure_9"] = Item.of(self._of(self.small, "traces/default", "effects.csv"), "figure_7", **facts)
+        if self.second:
+            second = self._of(self.second, "traces/default", "effects.csv")
+            found["figure_8"] = Item.of(second, "figure_2", **facts)
+            found["figure_18"] = Item.of(self._of(self.second, "ft_sweep"), "figure_17", **swept)
+        return found
+
+    def _of(self, models: Sequence[str], made: str, file: str = "summary.csv") -> list[tuple[str, str]]:
+        """Return each model with a file that a run or a tracing made of it."""
+        return [(model, f"<results>/rome/{model}/{made}/{file}") for model in models]
+
+    def _compared(self, made: Sequence[tuple[str, str]], models: Sequence[str], **quoted: Any) -> Item:
+        return Item.of(made, settings=self.comparison(models), **quoted)

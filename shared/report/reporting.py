@@ -2,7 +2,32 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Item:
+    """What one table or figure is made from; `workflow/items.smk` makes a rule of it.
+
+    Attributes:
+        files: the records that it shows, as the workflow names them.
+        models: the model of each file, in the same order.
+        settings: of the item's script, as JSON.
+        script: the module of `items/` that makes it, where that is not its own name's.
+        quoted: numbers that its caption quotes, by name, such as `n` for cases.
+    """
+
+    files: Sequence[str]
+    models: Sequence[str]
+    settings: str = "{}"
+    script: str = ""
+    quoted: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, made: Sequence[tuple[str, str]], script: str = "", settings: str = "{}", **quoted: Any) -> "Item":
+        """Return an item from pairs of model and file."""
+        return cls([path for _, path in made], [model for model, _ in made], settings, script, quoted)
 
 
 def report_item(category: str, item: str, **labels: str) -> dict[str, object]:

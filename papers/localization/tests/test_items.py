@@ -1,7 +1,6 @@
 """The paper's tables and figures, made from small records, and its claims checked on them."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +28,22 @@ from papers.localization.items import (
 from papers.localization.items.r2_table import BOUNDS
 from papers.localization.measure import analyses, means_by_layer, regressions
 from papers.localization.modes import MODES
+from papers.localization.plan import Plan
 from papers.localization.problems import PROBLEMS
 from papers.localization.scores import SCORE_COLUMNS
+from papers.localization.tests.test_config import RUN
 from shared.errors import ConfigError, DataError
 from shared.records import write_jsonl
 from shared.report.claims import judge, read_claims
 from shared.report.item_command import figure_main, table_main
 from shared.report.overview import read_items
 from shared.report.tables import NO_REFERENCE, NOT_RUN, read_csv, read_reported
+from shared.settings import read_yaml
 
 FOLDER = Path(__file__).resolve().parent.parent
 REPORTED = FOLDER / "reported.csv"
-RULES = {
-    name: module
-    for file in ("tables.smk", "figures.smk")
-    for name, module in re.findall(
-        r"rule (?:\w+ as )?(\w+)(?: with)?:.*?item=\"(\w+)\"", (FOLDER / file).read_text(), re.DOTALL
-    )
-}
+PLAN = Plan({**read_yaml(FOLDER / "config.yaml"), "run": RUN})
+RULES = {name: item.script or name for name, item in (PLAN.tables() | PLAN.figures()).items()}
 EDITORS = ("ft_1", "ft_5", "rome", "memit")
 LAYERS, FACTS = (0, 2, 3), 12
 SETTINGS = {"window": 3, "wide": 5, "layer": 2, "memit_layers": [1, 2], "mode": "as_paper", "dataset": "counterfact"}

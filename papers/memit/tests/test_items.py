@@ -1,7 +1,6 @@
 """The paper's tables and figures, made from small records written by hand, and the claims that read them."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +23,20 @@ from papers.memit.items import (
     table_repeated_subjects,
     table_timing,
 )
+from papers.memit.plan import Plan
+from papers.memit.tests.test_config import RUN
 from shared.editing.runs import point_name
 from shared.measures.measure import write_frame
 from shared.report.claims import judge, read_claims
 from shared.report.item_command import figure_main, table_main
 from shared.report.overview import read_items
 from shared.report.tables import NOT_RUN, read_csv, read_reported
+from shared.settings import read_yaml
 
 FOLDER = Path(__file__).resolve().parent.parent
 REPORTED = FOLDER / "reported.csv"
-RULES = [
-    rule
-    for file in ("tables.smk", "figures.smk")
-    for rule in re.findall(r"rule (?:\w+ as )?((?:table|figure)_\w+)(?: with)?:", (FOLDER / file).read_text())
-]
+PLAN = Plan({**read_yaml(FOLDER / "config.yaml"), "run": RUN})
+RULES = {name: item.script or name for name, item in (PLAN.tables() | PLAN.figures()).items()}
 CASES = ["efficacy_score", "paraphrase_score", "neighborhood_score"]
 ACCURACIES = ["efficacy_accuracy", "paraphrase_accuracy", "neighborhood_accuracy"]
 METRICS = ["score", *CASES, *ACCURACIES, "generation_entropy", "reference_score"]

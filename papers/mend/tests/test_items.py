@@ -116,8 +116,8 @@ def test_settings_are_merged_from_paper_to_variant():
 
 def test_a_run_draws_and_shows_what_it_trains():
     few = Plan(CONFIG | {"items": CONFIG["items"] | {"studies": ["counterfact"]}})
-    assert (few.figures(), few.shown_inputs(), few.summaries(STUDIES["table_4"])) == ([], [], [])
-    assert Plan(CONFIG).figures() == ["figure_batches"]
+    assert (list(few.figures()), few.shown_inputs(), few.summaries(STUDIES["table_4"])) == ([], [], [])
+    assert list(Plan(CONFIG).figures()) == ["figure_batches"]
     assert "--first 600 200" in few.continuations()
 
 

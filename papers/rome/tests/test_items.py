@@ -1,7 +1,6 @@
 """The paper's tables and figures, made from small records written by hand."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -31,22 +30,20 @@ from papers.rome.items import (
     table_5,
     table_6,
 )
+from papers.rome.plan import Plan
+from papers.rome.tests.test_config import RUN
 from shared.editing.runs import point_name
 from shared.measures.measure import write_frame
 from shared.report.claims import judge, read_claims
 from shared.report.item_command import figure_main, table_main
 from shared.report.overview import read_items
 from shared.report.tables import NOT_RUN, read_csv, read_reported
+from shared.settings import read_yaml
 
 FOLDER = Path(__file__).resolve().parent.parent
 REPORTED = FOLDER / "reported.csv"
-RULES = {
-    name: module
-    for file in ("tables.smk", "figures.smk")
-    for name, module in re.findall(
-        r"rule (?:\w+ as )?(\w+)(?: with)?:.*?item=\"(\w+)\"", (FOLDER / file).read_text(), re.DOTALL
-    )
-}
+PLAN = Plan({**read_yaml(FOLDER / "config.yaml"), "run": RUN})
+RULES = {name: item.script or name for name, item in (PLAN.tables() | PLAN.figures()).items()}
 LAYERS = 4
 METRICS = [f"{kind}_{what}" for kind in ("efficacy", "paraphrase", "neighborhood") for what in ("score", "magnitude")]
 
