@@ -11,7 +11,7 @@ CONFIG ?= config/config.yaml
 REPORT ?= report.html
 LAUNCH := python workflow/launch.py
 CODE := shared papers tests workflow conftest.py
-SMK := Snakefile $(wildcard workflow/*.smk papers/*/Snakefile papers/*/*.smk)
+SMK := Snakefile $(wildcard workflow/*.smk papers/*/Snakefile papers/*/*.smk papers/*/rules/*.smk)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Each job gets exactly the threads of its rule; whatever runs outside a job gets one.
