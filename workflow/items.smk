@@ -2,8 +2,9 @@
 #   PLAN, whose `tables()` and `figures()` say what each of them is made from (`shared.report.reporting.Item`), and
 #   CATEGORY, the paper's name in the report's menu.
 TABLES, FIGURES = PLAN.tables(), PLAN.figures()
-MODULE = f"python -m papers.{PLAN.paper}.items."
-ITEM = MODULE + "{params.item} --models {params.models} --settings {params.settings:q}"
+ITEM = (
+    f"python -m papers.{PLAN.paper}.items.{{params.item}} --models {{params.models}} --settings {{params.settings:q}}"
+)
 
 
 def shown(item):
