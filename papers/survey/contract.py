@@ -18,7 +18,7 @@ Protocols are `single`, `batch:<n>`, and `sequence:<T>:<when>` for the first T e
 (each right after it is made), at a `checkpoint` (all after the T-th edit) or `final` (all after the sequence's last).
 
 Rules: `Snakefile` makes these files for decoders and includes `rules/questions.smk`, which makes them for
-encoder-decoders, and `rules/items.smk`, which makes tables and figures and names them in `TABLES` and `FIGURES`.
+encoder-decoders, and `items.smk`, which makes tables and figures and names them in `TABLES` and `FIGURES`.
 """
 
 FORMS = ("counterfact", "zsre")

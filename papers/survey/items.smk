@@ -21,7 +21,7 @@ rule make_items:
         "<benchmarks>/survey/make_items.jsonl"
     localrule: True
     conda:
-        "../../../envs/environment.yaml"
+        "../../envs/environment.yaml"
     params:
         made_from=lambda _, input: PLAN.items(ITEMS, MORE, input.measured),
         settings=lambda _: PLAN.comparison(MORE),
