@@ -176,6 +176,16 @@ def test_what_only_reads_records_does_not_load_torch():
     assert loads_torch(["shared.model.models"])
 
 
+def test_rules_of_items_stand_beside_their_captions():
+    """Snakemake looks for `items/<item>.rst` beside the file that holds the rule."""
+    beside, nested = (
+        [name_of(file) for file in REPOSITORY.glob(pattern) if "item_files(" in file.read_text()]
+        for pattern in ("papers/*/*.smk", "papers/*/*/*.smk")
+    )
+    assert beside
+    assert nested == []
+
+
 def rules(text: str) -> dict[str, list[str]]:
     """Return the lines of each rule of a Snakefile, blank ends removed."""
     found, name = {}, None
