@@ -24,11 +24,12 @@ def frame_of(request: Request) -> pd.DataFrame:
 
 
 def make(request: Request) -> Drawing:
-    """Draw one row of panels per metric, one panel per problem and one line with its 95 % band per method."""
+    """Draw one row of panels per metric, one panel per problem that was run, one line with its 95 % band per method."""
     frame = frame_of(request)
-    figure, axes = new_figure(len(METRICS), len(DRAWN), width=PAGE_INCHES, height=4.2)
+    problems = [problem for problem in DRAWN if problem in set(frame["problem"])] or list(DRAWN)
+    figure, axes = new_figure(len(METRICS), len(problems), width=PAGE_INCHES * len(problems) / len(DRAWN), height=4.2)
     for row, (metric, short) in zip(axes, METRICS.items(), strict=True):
-        for panel, problem in zip(row, DRAWN, strict=True):
+        for panel, problem in zip(row, problems, strict=True):
             own = frame[(frame["metric"] == metric) & (frame["problem"] == problem)]
             draw_over_sizes(panel, own, "edits")
             panel.set(title=f"{PROBLEMS[problem]}: {short}", ylabel="percent", xlabel="edits held at once")
