@@ -21,12 +21,12 @@ import torch
 
 from papers.survey.contract import batch_protocol
 from papers.survey.costs import time_single
+from papers.survey.findings import Findings
 from papers.survey.listening import Listener, all_probes, few_probes
 from papers.survey.methods import CONTROL, CONTROLLED, Remembering, make_method
 from papers.survey.protocols import batch, sequence, single, text_entropy
 from papers.survey.records import cases_of, read_survey
 from shared import runtime
-from shared.data.probes import ProbeRow
 from shared.data.requests import Case
 from shared.editing.editors import Editor
 from shared.editing.evaluate import EvaluationOptions
@@ -80,20 +80,6 @@ class Job:
     def blocks_of(self, size: int, cases: Sequence[Case]) -> Sequence[Case]:
         """Return the cases that are edited in batches of a size: whole batches, one at least."""
         return cases[: max(size, self.in_blocks // size * size)]
-
-
-@dataclass
-class Findings:
-    """What all methods of a process leave."""
-
-    rows: list[ProbeRow] = field(default_factory=list)
-    costs: list[dict[str, Any]] = field(default_factory=list)
-    sequences: list[dict[str, Any]] = field(default_factory=list)
-
-    def cost(self, form: str, editor: str, protocol: str, seconds: float, peak: float) -> None:
-        """Note what an edit costs."""
-        line = {"form": form, "editor": editor, "protocol": protocol}
-        self.costs.append(line | {"seconds_per_edit": seconds, "peak_mib": peak})
 
 
 def settings_in(form: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -190,8 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for form, path in options.records:
         cases, pool = cases_of(read_survey(path)[: job.cases]), cases_of(read_survey(pools[form]))
         for found in run_form(job, lm, form, options.methods, cases, pool, options.moments):
-            for name in ("rows", "costs", "sequences"):
-                getattr(all_found, name).extend(getattr(found, name))
+            all_found.extend(found)
     write_jsonl(options.out, (row.to_json() for row in all_found.rows))
     write_jsonl(options.costs, all_found.costs)
     write_jsonl(options.sequences, all_found.sequences)

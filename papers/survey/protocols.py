@@ -28,7 +28,8 @@ Asked = Callable[[Case], list[Probe]]
 TOP_K = 5
 
 
-def _blocks(cases: Sequence[Case], size: int) -> list[Sequence[Case]]:
+def blocks(cases: Sequence[Case], size: int) -> list[Sequence[Case]]:
+    """Return consecutive blocks of `size` cases; the last may be short."""
     return [cases[first : first + size] for first in range(0, len(cases), size)]
 
 
@@ -40,7 +41,7 @@ def single(
     Args:
         block: cases that are edited and asked together, each row of a pass under its own edit.
     """
-    for chosen in _blocks(cases, block):
+    for chosen in blocks(cases, block):
         probes = [asked(case) for case in chosen]
         made = editor.edit_each(listener.lm, [case.request for case in chosen])
         edit_of = [index for index, of_case in enumerate(probes) for _ in of_case]
@@ -69,7 +70,7 @@ def batch(
     Args:
         costs: takes seconds per edit and MiB of every whole block, if given.
     """
-    for chosen in _blocks(cases, n):
+    for chosen in blocks(cases, n):
         requests = [case.request for case in chosen]
         edit, seconds, peak = measured(listener.lm, partial(editor.edit, listener.lm, requests))
         if costs is not None and len(chosen) == n:

@@ -21,8 +21,9 @@ import torch
 
 from papers.survey.contract import FORMS, batch_protocol
 from papers.survey.costs import measured, time_single
+from papers.survey.findings import Findings
 from papers.survey.listening import all_probes, few_probes
-from papers.survey.protocols import Carrier
+from papers.survey.protocols import Carrier, blocks
 from papers.survey.questions_asking import QuestionListener
 from papers.survey.questions_cases import question_cases
 from papers.survey.questions_methods import MemoryEdit, make_question_method
@@ -81,27 +82,10 @@ class Job:
         return max([self.cases, *self.batches, *self.checkpoints])
 
 
-@dataclass
-class Findings:
-    """What all methods leave."""
-
-    rows: list[ProbeRow] = field(default_factory=list)
-    costs: list[dict[str, Any]] = field(default_factory=list)
-
-    def cost(self, form: str, editor: str, protocol: str, seconds: float, peak: float) -> None:
-        """Note what an edit costs."""
-        line = {"form": form, "editor": editor, "protocol": protocol}
-        self.costs.append(line | {"seconds_per_edit": seconds, "peak_mib": peak})
-
-
-def _blocks(cases: Sequence[Case], size: int) -> list[Sequence[Case]]:
-    return [cases[start : start + size] for start in range(0, len(cases), size)]
-
-
 def ask_singles(listener: QuestionListener, name: str, editor: Editor, cases: Sequence[Case], block: int) -> list:
     """Edit each case on its own, from the unedited model, and return the rows of all its probes."""
     rows = []
-    for chosen in _blocks(cases, block):
+    for chosen in blocks(cases, block):
         edits = editor.edit_each(listener.lm, [case.request for case in chosen])
         asked = [(probe, index) for index, case in enumerate(chosen) for probe in all_probes(case)]
         probes, owners = zip(*asked, strict=True)
@@ -111,7 +95,7 @@ def ask_singles(listener: QuestionListener, name: str, editor: Editor, cases: Se
 
 def ask_batch(listener: QuestionListener, name: str, editor: Editor, cases: Sequence[Case], n: int) -> list[ProbeRow]:
     """Edit blocks of `n` cases together, each from the unedited model, and return the rows of each block's probes."""
-    groups = _blocks(cases[: len(cases) // n * n], n)
+    groups = blocks(cases[: len(cases) // n * n], n)
     if n == 1:
         edits = editor.edit_each(listener.lm, [case.request for case in cases])
     else:
@@ -224,9 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found.rows += listener.introduce([probe for case in drawn.cases for probe in all_probes(case)])
             for name, given in options.methods.items():
                 log.info("%s on %d cases of %s", name, len(drawn.cases), form)
-                made = run_one(job, listener, name, given, drawn.cases, drawn.pool)
-                found.rows += made.rows
-                found.costs += made.costs
+                found.extend(run_one(job, listener, name, given, drawn.cases, drawn.pool))
     write_jsonl(options.out, (row.to_json() for row in found.rows))
     write_jsonl(options.costs, found.costs)
     write_json(options.known, known)

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from papers.survey.contract import FAMILIES, PORTABILITY
 from papers.survey.draw_records import INVERSE_EVERY, READERS, inverse_records, with_families
 from papers.survey.families import FamilyRules
 from papers.survey.records import SurveyRecord
 from shared.data.reading import read_records
-from shared.data.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
+from shared.data.requests import Case
 from shared.errors import DataError
 from shared.inference.answers import score_answers
 from shared.model.models import LM
@@ -66,37 +65,6 @@ def is_about(record: SurveyRecord, facts: set[tuple[str, str]]) -> bool:
     return (record.subject, record.relation_id) in facts or ("", record.question) in facts
 
 
-def question_case(record: SurveyRecord) -> Case | None:
-    """Return a record as a case whose prompts are questions, or None if its question does not name its subject once."""
-    if record.question.count(record.subject) != 1:
-        return None
-    request = EditRequest(
-        case_id=record.case_id,
-        subject=record.subject,
-        relation_id=record.relation_id,
-        prompt=record.question.replace(record.subject, "{}"),
-        target_new=record.target_new,
-        target_true=record.target_true,
-    )
-    return Case(
-        request=request,
-        paraphrase_prompts=record.paraphrase_questions,
-        neighborhood_prompts=record.neighborhood_questions,
-        locality=tuple(QuestionAnswer(prompt=probe.question, answer=probe.answer) for probe in record.locality),
-        family_probes=tuple(
-            FamilyProbe(
-                family=family,
-                prompt=probe.question,
-                answer=probe.answer,
-                wrong=probe.wrong,
-                follows=family in PORTABILITY,
-            )
-            for family in FAMILIES
-            for probe in record.probes.get(family, ())
-        ),
-    )
-
-
 def mixed(records: Iterable[SurveyRecord], inverse: Iterable[SurveyRecord]) -> list[SurveyRecord]:
     """Return the records, every fourth being an edit of a relation with an inverse as long as there are any."""
     waiting, found = iter(inverse), []
@@ -140,9 +108,9 @@ def question_cases(
         inverse = (record for record in inverse_records(rules) if is_about(record, unseen))
         chosen = mixed(chosen, (with_families(rules, record) for record in inverse if not is_about(record, seen)))
         examples = [with_families(rules, record) for record in examples]
-    cases = [case for record in chosen if (case := question_case(record)) is not None]
+    cases = [case for record in chosen if (case := record.question_case()) is not None]
     known = known_cases(lm, cases)
-    pool = [case for record in examples if (case := question_case(record)) is not None]
+    pool = [case for record in examples if (case := record.question_case()) is not None]
     if not known or not pool:
         raise DataError(
             f"{records}: {len(cases)} records are about facts of {held_out} and not of {trained}, {len(known)} of them "

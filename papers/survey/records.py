@@ -50,23 +50,36 @@ class SurveyRecord(BaseModel):
 
     def case(self) -> Case:
         """Return the record as every editing method and evaluation of decoders takes it."""
+        return self._worded("prompt", self.prompt, self.paraphrase_prompts, self.neighborhood_prompts)
+
+    def question_case(self) -> Case | None:
+        """Return it with questions as prompts, for encoder-decoders; None if its question has its subject not once."""
+        if self.question.count(self.subject) != 1:
+            return None
+        asked = self.question.replace(self.subject, "{}")
+        return self._worded("question", asked, self.paraphrase_questions, self.neighborhood_questions)
+
+    def _worded(self, field: str, prompt: str, paraphrases: tuple[str, ...], neighborhood: tuple[str, ...]) -> Case:
+        """Return a case whose probes are asked in the wording that a field of theirs holds."""
         request = EditRequest(
             case_id=self.case_id,
             subject=self.subject,
             relation_id=self.relation_id,
-            prompt=self.prompt,
+            prompt=prompt,
             target_new=self.target_new,
             target_true=self.target_true,
         )
         return Case(
             request=request,
-            paraphrase_prompts=self.paraphrase_prompts,
-            neighborhood_prompts=self.neighborhood_prompts,
-            locality=tuple(QuestionAnswer(prompt=probe.prompt, answer=probe.answer) for probe in self.locality),
+            paraphrase_prompts=paraphrases,
+            neighborhood_prompts=neighborhood,
+            locality=tuple(
+                QuestionAnswer(prompt=getattr(probe, field), answer=probe.answer) for probe in self.locality
+            ),
             family_probes=tuple(
                 FamilyProbe(
                     family=family,
-                    prompt=probe.prompt,
+                    prompt=getattr(probe, field),
                     answer=probe.answer,
                     wrong=probe.wrong,
                     follows=family in PORTABILITY,

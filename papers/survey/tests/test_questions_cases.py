@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from papers.survey import questions_cases
-from papers.survey.questions_cases import facts_of, mixed, question_case, question_cases
+from papers.survey.questions_cases import facts_of, mixed, question_cases
 from papers.survey.records import SurveyRecord
 from shared.errors import DataError
 from shared.tests.families import tiny_model
@@ -87,10 +87,10 @@ def record(case_id, question="who is anna ?"):
 
 
 def test_prompts_are_questions_about_one_subject():
-    case = question_case(record(3))
+    case = record(3).question_case()
     assert case.request.prompt == "who is {} ?"
-    assert question_case(record(3, "who is it ?")) is None
-    assert question_case(record(3, "is anna anna ?")) is None
+    assert record(3, "who is it ?").question_case() is None
+    assert record(3, "is anna anna ?").question_case() is None
 
 
 def test_every_fourth_case_has_an_inverse_as_long_as_there_are_any():
