@@ -149,4 +149,3 @@ class SeracEditor:
 
 register(METHOD, SeracEditor)
 register_router(METHOD, load_memory)
-register_router(METHOD, load_memory)
