@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first
 import pandas as pd  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from shared.editing.methods import METHODS, Look  # noqa: E402
 from shared.records import atomic_path  # noqa: E402
@@ -59,12 +60,20 @@ def draw_over_sizes(axes: Axes, lines: pd.DataFrame, size: str) -> None:
         axes.minorticks_off()
 
 
+def _reduce_colours(png: Path) -> None:
+    """Reduce a picture to 256 colours: a third of the bytes, and no difference that an eye sees."""
+    with Image.open(png) as picture:
+        reduced = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    reduced.save(png, format="png", optimize=True)
+
+
 def save_figure(figure: Figure, data: pd.DataFrame, *, svg: str | Path, png: str | Path, csv: str | Path) -> None:
     """Write a figure as SVG and PNG, and the numbers behind it as CSV; no dates or versions enter the files."""
     with atomic_path(svg) as part:
         figure.savefig(part, format="svg", metadata={"Date": None, "Creator": None})
     with atomic_path(png) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
+        _reduce_colours(part)
     with atomic_path(csv) as part:
         data.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
     plt.close(figure)
