@@ -89,8 +89,13 @@ def ready_to_copy(model: T5ForConditionalGeneration) -> None:
 
 
 def counterfactual_row(lm: LM, edit: Descriptor, question: str, answer: str) -> TextRow:
-    """Return the row that teaches the answer to a question under an edit."""
-    return encode_row(lm, counterfactual_input(lm, edit, question), answer)
+    """Return the row that teaches the answer to a question under an edit, and that nothing follows it.
+
+    An encoder-decoder's answers have their end token. A decoder's get the full stop that ends a statement: without it,
+    nothing tells the decoder where to stop, and it repeats what it said.
+    """
+    ended = f"{answer}." if family_of(lm.model) == DECODER else answer
+    return encode_row(lm, counterfactual_input(lm, edit, question), ended)
 
 
 def counterfactual_predictions(

@@ -10,14 +10,19 @@ import torch
 
 from papers.serac import compare, train
 from papers.serac.compare import held_together, summarised
+from papers.serac.counterfactual import counterfactual_row
 from papers.serac.descriptor import Descriptor
 from papers.serac.lessons import Lesson, Teacher, kinds_of, with_answer
 from papers.serac.scope import EmbeddingScope
+from papers.serac.texts import counterfactual_input
 from papers.serac.training import PartSettings, scope_accuracy, scope_loss, train_counterfactual, train_scope
 from shared.errors import ConfigError, DataError
+from shared.inference.greedy import continue_greedily
 from shared.learning.edit_examples import EditExample, ExampleSet, Statement
+from shared.model.tokens import encode, target_ids
 from shared.records import read_json, read_jsonl
 from shared.tests.families import WORDS, tiny_model
+from shared.tests.tiny import tiny_lm
 from shared.world.generate import WorldConfig, generate_world
 from shared.world.records import write_records
 
@@ -104,6 +109,26 @@ def test_a_counterfactual_model_learns_answers():
     settings = PartSettings(steps=60, batch=8, lr=1e-2, validate_every=20, validation_batches=2)
     losses = [entry["loss"] for entry in train_counterfactual(lm, teacher(), teacher(), settings)["history"]]
     assert min(losses) < losses[0]
+
+
+def test_every_family_learns_where_an_answer_ends():
+    edit = Descriptor("who is anna ?", "red")
+    for lm in (tiny_lm(), tiny_model("t5")):
+        row = counterfactual_row(lm, edit, "who is anna ?", "red")
+        end = encode(lm, ".") if lm.model.config.model_type == "gpt2" else [lm.tokenizer.eos_token_id]
+        plain = target_ids(lm, "red") if lm.model.config.model_type == "gpt2" else encode(lm, "red")
+        assert list(row.target) == [*plain, *end], "the ending changes no token of the answer"
+
+
+def test_a_decoders_free_answer_is_the_edits_and_stops():
+    lm = tiny_lm(seed=3)
+    settings = PartSettings(steps=60, batch=8, lr=1e-2, validate_every=60, validation_batches=1)
+    some = Teacher([examples(4)], asserted=False, near_share=0.5)
+    train_counterfactual(lm, some, some, settings)
+    edits = [Descriptor(example.source, example.target) for example in examples(4).examples]
+    prompts = [encode(lm, counterfactual_input(lm, edit, edit.source)) for edit in edits]
+    found = continue_greedily(lm, prompts, new_tokens=8)
+    assert [(one.text, one.stopped) for one in found] == [(edit.target, True) for edit in edits]
 
 
 def test_training_is_the_same_each_time():
