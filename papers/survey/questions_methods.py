@@ -6,17 +6,18 @@ a memory beside the model (`MemoryEdit`). Methods come by name from their rooms;
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from papers.survey.random_direction import RandomDirection
 from shared.data.requests import Case, EditRequest
 from shared.data.templates import fill
 from shared.editing.catalogue import find_method
 from shared.editing.editors import Editor, make_editor, takes_of
-from shared.edits.deltas import Edit, WeightDelta
+from shared.edits.deltas import Edit
 from shared.edits.factor_edits import Changes, edit_of
 from shared.errors import ConfigError
 from shared.inference.text_batches import TextRow, encode_row
@@ -25,7 +26,6 @@ from shared.learning.edit_pools import condition_ids
 from shared.learning.edit_success import Method
 from shared.learning.learned_editors import Edits, build_direct, load_learned
 from shared.model.models import LM
-from shared.seeding import seed_for
 
 TRAINED, TUNED, REMEMBERED, READ, RANDOM = "trained", "tuned", "remembered", "read", "random"
 MEMORY = "memory"
@@ -142,30 +142,6 @@ class ReadByEncoder:
         return self._editor.edit_each(self._limited(lm), requests)
 
 
-class EqualNorm(_Grouped):
-    """The control: another method's changes with random directions of the same Frobenius norms, of rank one.
-
-    What a method gains over it is owed to what it writes, not to how much and into which maps.
-    """
-
-    def __init__(self, editor: Editor, seed: int = 0):
-        self.name, self._editor, self._seed = RANDOM, editor, seed
-
-    def edits(self, lm: LM, groups: Sequence[Sequence[EditRequest]]) -> list[Edit]:
-        """Return one edit per group; the directions depend on the group's first case."""
-        made = [self._editor.edit(lm, group) for group in groups]
-        return [
-            replace(edit, deltas=tuple(self._random(delta, group[0].case_id) for delta in edit.deltas))
-            for edit, group in zip(made, groups, strict=True)
-        ]
-
-    def _random(self, delta: WeightDelta, case_id: int) -> WeightDelta:
-        matrix = delta.matrix()
-        rng = torch.Generator().manual_seed(seed_for("survey", "equal norm", self._seed, case_id, delta.module))
-        left, right = (torch.randn(size, generator=rng).to(matrix) for size in matrix.shape)
-        return WeightDelta(delta.module, (left / left.norm() * matrix.norm())[:, None], (right / right.norm())[None])
-
-
 def make_question_method(lm: LM, name: str, given: Mapping[str, Any], pool: Sequence[Case]) -> Editor:
     """Return a method for an encoder-decoder.
 
@@ -189,7 +165,7 @@ def make_question_method(lm: LM, name: str, given: Mapping[str, Any], pool: Sequ
     if how == REMEMBERED:
         return RememberedQuestions(name, lm, settings.pop("method"), settings)
     if how == RANDOM:
-        return EqualNorm(make_question_method(lm, RANDOM, settings["of"], pool))
+        return RandomDirection(make_question_method(lm, RANDOM, settings["of"], pool))
     if how not in (None, READ):
         raise ConfigError(
             f"method {name!r}: how is {how!r}, expected {TRAINED}, {TUNED}, {REMEMBERED}, {READ} or {RANDOM}"

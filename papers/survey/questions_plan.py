@@ -27,6 +27,7 @@ class QuestionPlan:
         models: encoder-decoders that are edited → the paper's model whose part each plays.
         known: all that are described.
         files: what a rule reads beside the model and the trained editors.
+        files_of_a_job: what it writes, by output name.
 
     Raises:
         ConfigError: a model is not described, or a method is unknown.
@@ -41,6 +42,7 @@ class QuestionPlan:
         self.models = {name: self._own["models"][name]["stands_for"] for name in self._own["use"]}
         if other := sorted(set(self._own["methods"]) - set(METHODS)):
             raise ConfigError(f"papers/survey/config.yaml: `questions.methods` names unknown ones: {', '.join(other)}")
+        self.files_of_a_job = {"rows": "rows.jsonl", "costs": "costs.jsonl", "known": "known.json"}
         data = "<results>/data"
         self.files = {
             "records": [f"{data}/{form}.json" for form in config["forms"]],

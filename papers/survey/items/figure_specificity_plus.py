@@ -46,7 +46,8 @@ def make(request: Request) -> Drawing:
                 "zorder": 3,
             }
             panel.scatter(x, part["reported"], label="reported of GPT-J" if place else None, **look)
-        panel.set_xticks(range(len(editors)), [look_of(editor).title for editor in editors], rotation=30)
+        titles = [look_of(editor).title for editor in editors]
+        panel.set_xticks(range(len(editors)), titles, rotation=30, ha="right", rotation_mode="anchor")
         panel.set(ylabel="percent", ylim=(0, 105), title=model or "no numbers of this run")
     legend_below(figure, axes[0, 0], 3)
     return Drawing(figure, frame)

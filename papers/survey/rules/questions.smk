@@ -16,12 +16,7 @@ rule edit_questions:
         **QUESTIONS.files,
         card="<results>/models/{answerer}/card.json",
     output:
-        multiext(
-            "<results>/survey/questions/{answerer}/",
-            rows="rows.jsonl",
-            costs="costs.jsonl",
-            known="known.json",
-        ),
+        multiext("<results>/survey/questions/{answerer}/", **QUESTIONS.files_of_a_job),
     log:
         "<logs>/survey/edit_questions/{answerer}.log",
     benchmark:

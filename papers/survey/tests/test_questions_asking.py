@@ -9,12 +9,12 @@ from torch import nn
 from papers.survey.questions import ask_batch, ask_sequence, ask_singles
 from papers.survey.questions_asking import QuestionListener
 from papers.survey.questions_methods import (
-    EqualNorm,
     MemoryEdit,
     RememberedQuestions,
     TunedOnQuestions,
     make_question_method,
 )
+from papers.survey.random_direction import RandomDirection
 from shared.data.probes import Probe, probes_of
 from shared.data.requests import Case, EditRequest, FamilyProbe, QuestionAnswer
 from shared.editing.edit_cases import import_methods
@@ -216,7 +216,7 @@ def test_a_batch_is_one_edit_of_all_its_cases(lm, cases):
 def test_the_control_moves_the_same_maps_by_as_much(lm, cases):
     tuned = TunedOnQuestions("ft_l", lm, "ft", MAPS, {"lr": 1e-2, "steps": 5})
     requests = [case.request for case in cases]
-    made, random = tuned.edit_each(lm, requests), EqualNorm(tuned).edit_each(lm, requests)
+    made, random = tuned.edit_each(lm, requests), RandomDirection(tuned).edit_each(lm, requests)
     for one, other in zip(made, random, strict=True):
         assert [delta.module for delta in one.deltas] == [delta.module for delta in other.deltas] == MAPS
         for mine, theirs in zip(one.deltas, other.deltas, strict=True):
