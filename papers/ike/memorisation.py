@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from papers.ike.sequences import oldest_and_all, read_sequences, sequences_of
+from papers.ike.sequences import read_sequences, sequences_of
 from shared import runtime
 from shared.data.requests import EditRequest, read_counterfact
 from shared.data.templates import fill
@@ -42,9 +42,8 @@ PERCENT = 100
 
 @dataclass(frozen=True)
 class Memory:
-    """Probability of a sequence's oldest object: without edits, after its own edit, and after all."""
+    """Probability of a sequence's oldest object: after its own edit, and after all."""
 
-    unedited: float
     first: float
     last: float
 
@@ -54,28 +53,22 @@ class Memory:
         return PERCENT * self.last / self.first
 
 
-def oldest_probability(lm: LM, editor: Editor, edits: Sequence[EditRequest], asked: EditRequest) -> float:
-    """Return the probability of `asked`'s object at its prompt after `edits` in turn.
+def remember(lm: LM, editor: Editor, edits: Sequence[EditRequest]) -> Memory:
+    """Return the probabilities of the oldest object of one sequence, which is edited in turn.
 
     An edit of weights starts from the weights that the one before it left; a context holds all facts so far.
     """
+    asked, found = edits[0], []
     with ExitStack() as stack:
-        context = ""
         for count in range(1, len(edits) + 1):
             made = editor.edit(lm, edits[count - 1 : count])
-            if made.kind == "context":
-                context = editor.edit(lm, edits[:count]).context
+            if made.kind == "context" and count > 1:
+                made = editor.edit(lm, edits[:count])
             stack.enter_context(applied(lm, made))
-        prompt = encode(lm, context + fill(asked.prompt, asked.subject))
-        (score,) = score_targets(lm, [prompt], [target_ids(lm, asked.target_new)])
-    return score.probability
-
-
-def remember(lm: LM, editor: Editor, sequence: Sequence[EditRequest]) -> Memory:
-    """Return the three probabilities of one sequence."""
-    first, everything = oldest_and_all(sequence)
-    asked = sequence[0]
-    return Memory(*(oldest_probability(lm, editor, edits, asked) for edits in ([], first, everything)))
+            if count in (1, len(edits)):
+                prompt = encode(lm, made.context + fill(asked.prompt, asked.subject))
+                found.append(score_targets(lm, [prompt], [target_ids(lm, asked.target_new)])[0].probability)
+    return Memory(*found)
 
 
 def measure(

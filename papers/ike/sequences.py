@@ -5,7 +5,6 @@ is a list of sequences.
 """
 
 import random
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,8 +103,3 @@ def _dated(subject: str, subject_id: str, year: int, employer: tuple[str, str]) 
         "id": f"{subject_id}_P108_{year}",
         "relation": "P108",
     }
-
-
-def oldest_and_all(sequence: Sequence[EditRequest]) -> tuple[list[EditRequest], list[EditRequest]]:
-    """Return the edits after which the oldest fact is asked for: the first alone, and all of them."""
-    return list(sequence[:1]), list(sequence)

@@ -8,7 +8,7 @@ import pytest
 
 from papers.ike.contrasts import read_relations, related_relations
 from papers.ike.editor import IkeEditor
-from papers.ike.memorisation import Memory, oldest_probability, remember
+from papers.ike.memorisation import Memory, remember
 from papers.ike.memorisation import main as memorise
 from papers.ike.sequences import read_sequences, sequences_of
 from papers.ike.side_effects import contrastive_assessment, forgetting, summarised
@@ -165,13 +165,17 @@ def test_memory_of_contexts_and_of_weights(tmp_path):
         return score_targets(lm, [prompt], [target_ids(lm, "Meish")])[0].probability
 
     both = editor.edit(lm, edits).context
-    expected = [probability(""), probability(editor.edit(lm, edits[:1]).context), probability(both)]
-    assert [memory.unedited, memory.first, memory.last] == pytest.approx(expected, rel=1e-4)
-    weights = RandomEditor()
-    with applied(lm, weights.edit(lm, edits[:1])), applied(lm, weights.edit(lm, edits[1:])):
-        expected = probability("")
-    assert oldest_probability(lm, weights, edits, edits[0]) == pytest.approx(expected, rel=1e-4)
-    assert Memory(0.1, 0.5, 0.25).ratio == 50
+    expected = [probability(editor.edit(lm, edits[:1]).context), probability(both)]
+    assert [memory.first, memory.last] == pytest.approx(expected, rel=1e-4)
+    before, weights = probability(""), RandomEditor()
+    with applied(lm, weights.edit(lm, edits[:1])):
+        expected = [probability("")]
+        with applied(lm, weights.edit(lm, edits[1:])):
+            expected.append(probability(""))
+    memory = remember(lm, weights, edits)
+    assert [memory.first, memory.last] == pytest.approx(expected, rel=1e-4)
+    assert probability("") == before
+    assert Memory(0.5, 0.25).ratio == 50
 
 
 def test_memorisation_command_line(tmp_path):
