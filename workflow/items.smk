@@ -5,11 +5,7 @@ TABLES, FIGURES = PLAN.tables(), PLAN.figures()
 ITEM = (
     f"python -m papers.{PLAN.paper}.items.{{params.item}} --models {{params.models}} --settings {{params.settings:q}}"
 )
-
-
-def shown(item):
-    """Return how an item is shown in the report; its caption stands in the paper's folder."""
-    return report_item(CATEGORY, item) | {"caption": f"../papers/{PLAN.paper}/items/{item}.rst"}
+ROOM = f"../papers/{PLAN.paper}/"
 
 
 for table, source in TABLES.items():
@@ -23,7 +19,7 @@ for table, source in TABLES.items():
         output:
             csv=f"<figures>/<paper>/{table}.csv",
             markdown=f"<figures>/<paper>/{table}.md",
-            page=report(f"<figures>/<paper>/{table}.html", **shown(table)),
+            page=report(f"<figures>/<paper>/{table}.html", **report_item(CATEGORY, table, room=ROOM)),
         log:
             f"<logs>/<paper>/{table}.log",
         benchmark:
@@ -51,7 +47,7 @@ for figure, source in FIGURES.items():
         input:
             source.files,
         output:
-            svg=report(f"<figures>/<paper>/{figure}.svg", **shown(figure)),
+            svg=report(f"<figures>/<paper>/{figure}.svg", **report_item(CATEGORY, figure, room=ROOM)),
             png=f"<figures>/<paper>/{figure}.png",
             csv=f"<figures>/<paper>/{figure}.csv",
         log:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.editing.plan import PAPER_SCALE
-from shared.report.reporting import item_sources
+from shared.report.reporting import ItemGroup
 
 # Records whose classes of words come from the facts that the corpus states.
 NEED_FACTS = ("concepts", "control")
@@ -36,11 +36,14 @@ class Plan:
     """The settings of the feed-forward memories in one run of the workflow.
 
     Attributes:
+        paper: the papers' folder.
         model: the model that is run.
         gpus: GPUs of each job that uses it.
         has_facts: whether the corpus comes with a book of its facts, which classes of words are read from.
         keys, exits, control: options of the programs of these names.
     """
+
+    paper = "ffn_memories"
 
     def __init__(self, config: Mapping[str, Any]):
         self._config = config
@@ -73,31 +76,26 @@ class Plan:
 
         return options
 
-    def records(self, paper: str) -> dict[str, str]:
-        """Return the files of records that a paper's items are made from, by name."""
-        names = dict.fromkeys(GROUPS[paper][item] for item in self.items(paper))
-        return {name: f"<results>/ffn_memories/{self.model}/{name}.csv" for name in names}
-
     def corpus(self) -> dict[str, str]:
         """Return the files of the text: the corpus, and the book of its facts where the run has one."""
         files = {"corpus": "<results>/data/corpus.txt", "facts": "<results>/data/facts.json"}
         return files if self.has_facts else {"corpus": files["corpus"]}
 
     def items(self, paper: str) -> list[str]:
-        """Return the items of paper `a` or `b` that this run makes."""
+        """Return the items of paper `a` (2021) or `b` (2022) that this run makes."""
         left_out = () if self.has_facts else NEED_FACTS
         left_out += () if self._config["early_exit"] else (EARLY_EXIT,)
         return [item for item, name in GROUPS[paper].items() if name not in left_out]
 
-    def sources(self, paper: str) -> Callable[[Any, Any], str]:
-        """Return a function of wildcards and inputs: the files that a paper's items are made from."""
-        return item_sources(
-            {item: ([self.model], [name]) for item, name in GROUPS[paper].items() if item in self.items(paper)}
-        )
-
-    def scripts(self, paper: str) -> list[str]:
-        """Return the modules that make a paper's items."""
-        return ["shared.report.make_items", *(f"papers.ffn_memories.items.{item}" for item in self.items(paper))]
+    def item_groups(self) -> dict[str, ItemGroup]:
+        """Return what the rules of items make, by their names."""
+        groups = {}
+        for paper, year in (("a", 2021), ("b", 2022)):
+            records = {item: GROUPS[paper][item] for item in self.items(paper)}
+            files = {name: f"<results>/{self.paper}/{self.model}/{name}.csv" for name in records.values()}
+            made_from = {item: ([self.model], [name]) for item, name in records.items()}
+            groups[f"make_items_of_{year}"] = ItemGroup(files, made_from, self.comparison(paper))
+        return groups
 
     def comparison(self, paper: str) -> str:
         """Return, as JSON, which model of paper `a` or `b` ours stands for, and what the items need to know."""

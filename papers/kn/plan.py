@@ -1,17 +1,17 @@
 """What a run makes of the paper's settings: options of the rules, and what items are made from."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from shared.editing.plan import PAPER_SCALE
-from shared.report.reporting import item_sources
+from shared.report.reporting import ItemGroup
 
 FILES = ("patterns", "facts")
-# Items that one job makes → the rule's input that each is made from. Those of LEAD show one model.
+# Items that one rule makes → its inputs that each is made from. Those of LEAD show one model.
 GROUPS = {
-    "neurons": {
+    "make_neuron_items": {
         "table_1": FILES,
         "table_2": ("neurons",),
         "figure_3": ("neurons",),
@@ -20,8 +20,13 @@ GROUPS = {
         "figure_5": ("changes",),
         "figure_related": ("changes",),
     },
-    "open_text": {"table_3": ("averages",), "figure_6": ("averages",), "table_4": ("each",)},
-    "rewriting": {"table_5": ("updates",), "table_6": ("erasures",)},
+    "make_open_text_items": {"table_3": ("averages",), "figure_6": ("averages",), "table_4": ("each",)},
+    "make_rewriting_items": {"table_5": ("updates",), "table_6": ("erasures",)},
+}
+RECORDS = {
+    "make_neuron_items": {"neurons": "neurons.json", "changes": "changes.csv"},
+    "make_open_text_items": {"averages": "open_text.csv", "each": "sentences.csv"},
+    "make_rewriting_items": {"updates": "updates.csv", "erasures": "erasures.csv"},
 }
 LEAD = ("table_4", "figure_3", "figure_4", "figure_5", "figure_6", "figure_related")
 
@@ -30,11 +35,14 @@ class Plan:
     """The settings of knowledge neurons in one run of the workflow.
 
     Attributes:
+        paper: the paper's folder.
         networks: models that are run, by name; each of `<results>/models`.
         lead: the model of figures and listings; "" where none is run.
         shards: parts that the attributions are computed in.
         gpus: GPUs of each job that uses a model.
     """
+
+    paper = "kn"
 
     def __init__(self, config: Mapping[str, Any]):
         self._config = config
@@ -48,26 +56,32 @@ class Plan:
         """Return those files of facts that the run has, by name: `patterns`, `facts`, `sentences`."""
         return {name: self._config["files"][name] for name in names if self._config["files"][name]}
 
-    def items(self, group: str) -> list[str]:
-        """Return the items of a group."""
-        return list(GROUPS[group])
-
     def made(self) -> list[str]:
         """Return the items of this run: none without a model; without sentences, those about open text are left out."""
         if not self.networks:
             return []
-        left_out = [] if self._config["files"]["sentences"] else GROUPS["open_text"]
+        left_out = [] if self._config["files"]["sentences"] else GROUPS["make_open_text_items"]
         return [item for items in GROUPS.values() for item in items if item not in left_out]
 
-    def sources(self, group: str) -> Callable[[Any, Any], str]:
-        """Return a function of wildcards and inputs: the files that a group's items are made from."""
-        models = {item: [self.lead] if item in LEAD else self.networks for item in GROUPS[group]}
-        models |= {item: FILES for item, names in GROUPS[group].items() if names == FILES}
-        return item_sources({item: (models[item], names) for item, names in GROUPS[group].items()})
+    def item_groups(self) -> dict[str, ItemGroup]:
+        """Return what the rules of items make, by their names."""
+        groups = {}
+        for rule, items in GROUPS.items():
+            records = {
+                name: [f"<results>/kn/{model}/{file}" for model in self.networks]
+                for name, file in RECORDS[rule].items()
+            }
+            if FILES in items.values():
+                records |= self.files(*FILES)
+            made_from = {item: (self._shown(item, names), names) for item, names in items.items()}
+            groups[rule] = ItemGroup(records, made_from, self.comparison())
+        return groups
 
-    def scripts(self, group: str) -> list[str]:
-        """Return the modules that make a group's items."""
-        return ["shared.report.make_items", *(f"papers.kn.items.{item}" for item in GROUPS[group])]
+    def _shown(self, item: str, names: Sequence[str]) -> Sequence[str]:
+        """Return the models of an item's files, or the names of the files where they are of no model."""
+        if names == FILES:
+            return FILES
+        return [self.lead] if item in LEAD else self.networks
 
     def common(self, wildcards: Any, input: Any) -> str:  # noqa: A002 (Snakemake's name)
         """Return the options that all programs with a model take."""

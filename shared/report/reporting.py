@@ -1,7 +1,7 @@
 """How an item is shown in the workflow's report."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,27 +30,51 @@ class Item:
         return cls([path for _, path in made], [model for model, _ in made], settings, script, quoted)
 
 
-def report_item(category: str, item: str, **labels: str) -> dict[str, object]:
+@dataclass(frozen=True)
+class ItemGroup:
+    """Items that one process makes; `workflow/item_groups.smk` makes a rule of them.
+
+    Attributes:
+        files: the rule's inputs, by name.
+        made_from: item → its models, and the names of the inputs that hold their files.
+        settings: of all items, as JSON.
+        quoted: numbers that captions quote, by name.
+    """
+
+    files: Mapping[str, str | Sequence[str]]
+    made_from: Mapping[str, tuple[Sequence[str], Sequence[str]]]
+    settings: str
+    quoted: Mapping[str, Any] = field(default_factory=dict)
+
+    def sources(self) -> Callable[[Any, Any], str]:
+        """Return a function of wildcards and inputs: what each item is made from, as JSON."""
+        return item_sources(self.made_from)
+
+
+def report_item(category: str, item: str, *, room: str = "", **labels: str) -> dict[str, object]:
     """Return the keywords of Snakemake's `report()` for one table or figure of a paper.
 
-    The caption is `items/<item>.rst` beside the paper's Snakefile, the subcategory Tables or Figures.
+    The caption is `items/<item>.rst` in the paper's folder, the subcategory Tables or Figures.
 
     Args:
         category: the paper's name in the report's menu.
         item: the item's name, such as `table_4` or `figure_2`.
+        room: the paper's folder as seen from the file with the rule, with a slash; empty beside it.
         labels: further labels; one that takes two values becomes a switch in the report.
     """
     kind, _, number = item.partition("_")
     shown = {"item": f"{kind.capitalize()} {number.replace('_', ' ')}"} | labels
     return {
-        "caption": f"items/{item}.rst",
+        "caption": f"{room}items/{item}.rst",
         "category": category,
         "subcategory": "Tables" if kind == "table" else "Figures",
         "labels": shown,
     }
 
 
-def item_files(report: Callable[..., str], folder: str, category: str, items: Sequence[str]) -> dict[str, str]:
+def item_files(
+    report: Callable[..., str], folder: str, category: str, items: Iterable[str], room: str = ""
+) -> dict[str, str]:
     """Return the files of several items, by name, as a rule's outputs: pages and figures are marked for the report.
 
     Args:
@@ -58,11 +82,12 @@ def item_files(report: Callable[..., str], folder: str, category: str, items: Se
         folder: where the items go, such as `<figures>/kn`.
         category: the paper's name in the report's menu.
         items: names such as `table_4` or `figure_2`.
+        room: as in `report_item`.
     """
     files = {}
     for item in items:
         shown, *others = ("html", "md", "csv") if item.startswith("table") else ("svg", "png", "csv")
-        files[f"{item}_{shown}"] = report(f"{folder}/{item}.{shown}", **report_item(category, item))
+        files[f"{item}_{shown}"] = report(f"{folder}/{item}.{shown}", **report_item(category, item, room=room))
         files |= {f"{item}_{ending}": f"{folder}/{item}.{ending}" for ending in others}
     return files
 

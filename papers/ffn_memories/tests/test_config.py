@@ -56,8 +56,9 @@ def test_text_without_a_book_of_facts_leaves_out_what_is_about_classes():
     assert own.items("a") == whole.items("a")
     assert own.corpus() == {"corpus": "<results>/data/corpus.txt"}
     assert "--facts" not in own.common("layers")(None, SimpleNamespace(card="m/card.json", corpus="c.txt"))
-    assert not {"concepts", "control"} & set(own.records("b"))
-    made_from = json.loads(own.sources("b")(None, {"events": "e.csv", "early_exit": "x.csv"}))
+    group = own.item_groups()["make_items_of_2022"]
+    assert not {"concepts", "control"} & set(group.files)
+    made_from = json.loads(group.sources()(None, {"events": "e.csv", "early_exit": "x.csv"}))
     assert "table_b4" in own.items("b")
     assert "table_b4" not in Plan({**read_yaml(CONFIG), "run": RUN, "early_exit": None}).items("b")
     assert made_from["figure_b3"] == {"models": ["world-small"], "inputs": ["e.csv"]}

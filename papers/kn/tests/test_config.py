@@ -70,7 +70,7 @@ def test_every_item_with_a_script_is_made_once():
 def test_listings_and_figures_show_the_first_model():
     plan = planned(use=["world-masked", "world-small"])
     files = {"patterns": "p", "facts": "f", "neurons": ["a", "b"], "changes": ["c", "d"]}
-    made_from = json.loads(plan.sources("neurons")(None, files))
+    made_from = json.loads(plan.item_groups()["make_neuron_items"].sources()(None, files))
     assert made_from["table_1"] == {"models": ["patterns", "facts"], "inputs": ["p", "f"]}
     assert made_from["table_2"] == {"models": ["world-masked", "world-small"], "inputs": ["a", "b"]}
     assert made_from["figure_4"] == {"models": ["world-masked"], "inputs": ["c"]}
