@@ -28,7 +28,7 @@ a line of my_cases.jsonl (papers/survey/records.py):
 def compare(options: argparse.Namespace) -> None:
     """Edit cases one at a time by several methods and print every metric of the survey and of free answers."""
     # Only here: the command line's help needs neither torch nor a model.
-    from papers.survey.edit_cases import Job, run_form
+    from papers.survey.edit_cases import Job, Material, run_form
     from papers.survey.measure import metrics_of
     from papers.survey.records import cases_of, read_survey
     from shared.model.models import load_lm
@@ -39,7 +39,7 @@ def compare(options: argparse.Namespace) -> None:
     given = {name: json.loads(settings) for name, settings in options.set}
     methods = {name: given.get(name, {}) for name in ["none", *options.method]}
     lm = load_lm(options.model, device=device)
-    found = run_form(Job("single", len(cases)), lm, "own", methods, cases, pool, options.moments)
+    found = run_form(Job("single", len(cases)), lm, "own", methods, Material(cases, pool), options.moments)
     metrics = metrics_of(row for part in found for row in part.rows)
     metrics["measure"] = metrics["scorer"] + " " + metrics["metric"]
     table = metrics.pivot(index="measure", columns="editor", values="mean")

@@ -1,7 +1,8 @@
 """What the parts of this room hand to each other: names, columns and units of its files.
 
 - `<results>/survey/records/{form}.jsonl`: the cases, one per line, fields of `papers.survey.records.SurveyRecord`.
-  Of a form, `{form}_pool.jsonl` holds further records about other subjects, which methods may learn from.
+  Of a form, `{form}_pool.jsonl` holds further records about other subjects, which methods may learn from, and
+  `{form}_others.jsonl` those that large batches edit beside the cases, without being asked about them.
 - `<results>/survey/metrics/{model}.csv`: columns `METRIC_COLUMNS`; accuracies and agreements in percent, everything
   else in natural units. A method or protocol that was not run has no line.
 - `<results>/survey/costs/{model}.csv`: columns `COST_COLUMNS`.

@@ -1,12 +1,13 @@
 """Draw the survey's cases from the run's records and their fact book.
 
     python -m papers.survey.draw_records --form counterfact --cases results/data/counterfact.json \\
-        --facts results/data/facts.json --out records.jsonl --pool pool.jsonl
+        --facts results/data/facts.json --out records.jsonl --pool pool.jsonl --others others.jsonl
 
 Test cases come from the file's first `--held-out` records, which trained editors have not seen: those with an alias and
 a chain whose answer changes first, then those with one of them, then the others. Every fourth case is an edit of a
 relation that has an inverse, as long as there are any. The pool, which methods may learn from, is what follows in the
-file. Without a fact book there are only the authors' own probes, where they are given (`--published`).
+file. The others are edited beside the cases in large batches, and not asked about. Without a fact book there are only
+the authors' own probes, where they are given (`--published`).
 """
 
 import argparse
@@ -192,6 +193,32 @@ def draw(
     return tested, pool
 
 
+def beside(
+    tested: Sequence[SurveyRecord], records: Sequence[SurveyRecord], rules: FamilyRules | None
+) -> list[SurveyRecord]:
+    """Return what can be edited beside the cases without changing what they are asked in batches.
+
+    These are the records, and then the edits of relations with an inverse, about facts that no case edits and that no
+    first probe of a case's locality asks for. Where such a probe's wording is not the book's, no record is about a
+    subject that it names.
+    """
+    asked = {text for record in tested for text in record.neighborhood_prompts[:1]}
+    asked |= {probe.prompt for record in tested for probe in record.locality[:1]}
+    known = {} if rules is None else rules.by_wording
+    taken = {(fact.subject, fact.relation_id) for text in asked if (fact := known.get(text)) is not None}
+    taken |= {(record.subject, record.relation_id) for record in tested}
+    prompts = {(record.subject, record.prompt) for record in tested}
+    unknown = [text for text in asked if text not in known]
+    more = [] if rules is None else inverse_records(rules)
+    return [
+        record
+        for record in (*records, *more)
+        if (record.subject, record.relation_id) not in taken
+        and (record.subject, record.prompt) not in prompts
+        and not any(record.subject in text for text in unknown)
+    ]
+
+
 def _named(text: str) -> tuple[str, Path]:
     family, _, path = text.partition("=")
     return family, Path(path)
@@ -210,7 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, required=True, help="test cases")
     parser.add_argument("--held-out", type=int, required=True, help="first records that test cases come from")
     parser.add_argument("--out", type=Path, required=True, help="test cases to write")
-    parser.add_argument("--pool", type=Path, required=True, help="other records to write")
+    parser.add_argument("--pool", type=Path, required=True, help="records that methods may learn from, to write")
+    parser.add_argument("--others", type=Path, required=True, help="records to edit beside the cases, to write")
     options = parser.parse_args(arguments)
     runtime.start_logging()
     book = FactBook.load(options.facts) if options.facts else None
@@ -218,8 +246,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     published = {family: read_published(family, path) for family, path in options.published}
     records = READERS[options.form](options.cases, rules)
     tested, pool = draw(records, rules, options.count, options.held_out, published)
-    for path, records in ((options.out, tested), (options.pool, pool)):
-        write_jsonl(path, (record.model_dump(exclude_defaults=True) for record in records))
+    others = beside(tested, records, rules)
+    for path, chosen in ((options.out, tested), (options.pool, pool), (options.others, others)):
+        write_jsonl(path, (record.model_dump(exclude_defaults=True) for record in chosen))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Edit the survey's cases by several methods in one process: rows of all answers, costs, and sequences' numbers.
 
     python -m papers.survey.edit_cases --model results/models/world-small --moments world-small.safetensors \\
-        --records counterfact=records.jsonl --pools counterfact=pool.jsonl \\
+        --records counterfact=records.jsonl --pools counterfact=pool.jsonl --others counterfact=others.jsonl \\
         --job '{"protocol": "single", "cases": 60}' \\
         --methods '{"rome": {}, "mend": {"file": {"counterfact": "mend.safetensors"}}}' --out rows.jsonl \\
         --costs costs.jsonl --sequences sequences.jsonl
@@ -45,6 +45,7 @@ class Job:
     Attributes:
         protocol: `single`, `batch` or `sequence`.
         cases: test cases that are edited.
+        others: by form, how many further facts a batch may edit beside them, which are not asked about.
         in_blocks: of these, so many are edited in batches that are smaller.
         sizes: of batches; or checkpoints of a sequence, in ascending order.
         limits: the largest of these sizes for a method, where it has one.
@@ -58,6 +59,7 @@ class Job:
     protocol: str
     cases: int
     sizes: Sequence[int] = ()
+    others: Mapping[str, int] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     in_blocks: int = 40
     timed: int = 2
@@ -72,6 +74,8 @@ class Job:
             raise ConfigError(f"job protocol {self.protocol!r}: expected one of {', '.join(PROTOCOLS)}")
         if (self.protocol == "single") == bool(self.sizes):
             raise ConfigError(f"job sizes {list(self.sizes)}: batches and sequences need some, single edits none")
+        if self.others and self.protocol != "batch":
+            raise ConfigError(f"job others {dict(self.others)}: only batches edit facts that are not asked about")
 
     def sizes_of(self, method: str, available: int) -> list[int]:
         """Return the sizes that a method is run at, given so many cases."""
@@ -80,6 +84,21 @@ class Job:
     def blocks_of(self, size: int, cases: Sequence[Case]) -> Sequence[Case]:
         """Return the cases that are edited in batches of a size: whole batches, one at least."""
         return cases[: max(size, self.in_blocks // size * size)]
+
+
+@dataclass(frozen=True)
+class Material:
+    """The cases of a form.
+
+    Attributes:
+        cases: edited and asked about.
+        pool: what methods may learn from.
+        others: edited beside the cases in large batches, and not asked about.
+    """
+
+    cases: list[Case]
+    pool: list[Case] = field(default_factory=list)
+    others: list[Case] = field(default_factory=list)
 
 
 def settings_in(form: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -91,18 +110,27 @@ def settings_in(form: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
     return own
 
 
-def run_method(job: Job, listener: Listener, name: str, editor: Editor, cases: list[Case], found: Findings) -> None:
+def run_method(job: Job, listener: Listener, name: str, editor: Editor, given: Material, found: Findings) -> None:
     """Run one method in one form."""
-    lm, form = listener.lm, listener.form
+    lm, form, cases = listener.lm, listener.form, given.cases
     if job.protocol == "single":
         if name not in ("none", CONTROL):
             seconds, peak = time_single(lm, editor, [case.request for case in cases[: job.timed]])
             found.cost(form, name, "single", seconds, peak)
         found.rows += single(listener, name, editor, cases, all_probes, job.block)
     elif job.protocol == "batch":
-        for size in job.sizes_of(name, len(cases)):
+        known, edited = {case.case_id for case in cases}, [*cases, *given.others[: job.others.get(form, 0)]]
+        for size in job.sizes_of(name, len(edited)):
             costs: list[tuple[float, float]] = []
-            found.rows += batch(listener, name, editor, job.blocks_of(size, cases), few_probes, size, costs)
+            found.rows += batch(
+                listener,
+                name,
+                editor,
+                job.blocks_of(size, edited),
+                lambda case: few_probes(case) if case.case_id in known else [],
+                size,
+                costs,
+            )
             seconds, peaks = zip(*costs, strict=True)
             found.cost(form, name, batch_protocol(size), sum(seconds) / len(seconds), max(peaks))
     else:
@@ -118,9 +146,20 @@ def _run_sequence(job: Job, listener: Listener, name: str, editor: Editor, cases
 
 
 def run_form(
-    job: Job, lm: LM, form: str, methods: Mapping[str, Any], cases: list[Case], pool: list[Case], moments: Path | None
+    job: Job,
+    lm: LM,
+    form: str,
+    methods: Mapping[str, Any],
+    given: Material,
+    moments: Path | None,
+    settings_of: str | None = None,
 ) -> Iterator[Findings]:
-    """Yield what each method leaves in one form, after the answers of the unedited model."""
+    """Yield what each method leaves in one form, after the answers of the unedited model.
+
+    Args:
+        settings_of: the model whose settings in the methods' rooms hold for this one; its own if absent.
+    """
+    cases = given.cases
     listener = Listener(lm, form, EvaluationOptions("survey", max_tokens=job.max_tokens), job.new_tokens)
     asked = all_probes if job.protocol == "single" else few_probes
     yield Findings(rows=listener.introduce([probe for case in cases for probe in asked(case)]))
@@ -129,17 +168,18 @@ def run_form(
         line = {"form": form, "editor": "none", "edits": 0, "norm_growth": 0.0, "update_norm": 0.0}
         yield Findings(sequences=[line | {"entropy": sum(texts) / len(texts)}])
     controlled = None
-    for name, given in sorted(methods.items(), key=lambda item: item[0] == CONTROL):  # the control comes last
-        settings = settings_in(form, given)
+    for name, own in sorted(methods.items(), key=lambda item: item[0] == CONTROL):  # the control comes last
+        settings = settings_in(form, own)
         if settings is None:
             log.warning("%s has no trained file for %s: not run", name, form)
             continue
         found = Findings()
         log.info("%s on %d cases of %s", name, len(cases), form)
-        editor = make_method(lm, name, settings, moments=moments, pool=pool, controlled=controlled)
+        place = {"moments": moments, "pool": given.pool, "settings_of": settings_of}
+        editor = make_method(lm, name, settings, controlled=controlled, **place)
         if name == CONTROLLED and CONTROL in methods and job.protocol == "single":
             editor = controlled = Remembering(editor)
-        run_method(job, listener, name, editor, cases, found)
+        run_method(job, listener, name, editor, given, found)
         yield found
 
 
@@ -154,6 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--moments", type=Path, help="second moments of the model's keys")
     parser.add_argument("--records", type=_named, nargs="+", required=True, metavar="FORM=FILE")
     parser.add_argument("--pools", type=_named, nargs="+", required=True, metavar="FORM=FILE")
+    parser.add_argument("--others", type=_named, nargs="+", default=[], metavar="FORM=FILE")
+    parser.add_argument("--settings-of", help="model whose settings in the methods' rooms are taken, if not its own")
     parser.add_argument("--job", type=json.loads, required=True, help="JSON object: the fields of Job")
     parser.add_argument("--methods", type=json.loads, required=True, help="JSON object: method → settings")
     parser.add_argument("--threads", type=int, default=1)
@@ -172,10 +214,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = runtime.start(options.threads, options.device)
     job = Job(**options.job)
     lm = load_lm(options.model, dtype=getattr(torch, options.dtype), device=device)
-    pools, all_found = dict(options.pools), Findings()
+    pools, others, all_found = dict(options.pools), dict(options.others), Findings()
     for form, path in options.records:
-        cases, pool = cases_of(read_survey(path)[: job.cases]), cases_of(read_survey(pools[form]))
-        for found in run_form(job, lm, form, options.methods, cases, pool, options.moments):
+        more = read_survey(others[form]) if form in job.others else []
+        given = Material(cases_of(read_survey(path)[: job.cases]), cases_of(read_survey(pools[form])), cases_of(more))
+        for found in run_form(job, lm, form, options.methods, given, options.moments, options.settings_of):
             all_found.extend(found)
     write_jsonl(options.out, (row.to_json() for row in all_found.rows))
     write_jsonl(options.costs, all_found.costs)

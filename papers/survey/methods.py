@@ -50,25 +50,28 @@ def make_method(
     moments: str | Path | None,
     pool: Sequence[Case],
     controlled: Editor | None = None,
+    settings_of: str | None = None,
 ) -> Editor:
     """Return a method for a model.
 
     Args:
         name: of `papers.survey.contract.METHODS`.
-        settings: on top of those that the method's own room holds for the model.
+        settings: on top of those that the method's own room holds for the model, or for `settings_of`.
         moments: second moments of the model's keys.
         pool: what a method may take examples from.
         controlled: the editor that `random` is the control of; made anew if absent.
+        settings_of: a model that this one was made from, and which the rooms know.
 
     Raises:
         ConfigError: the method or a setting is unknown.
     """
     if name == CONTROL:
-        return RandomDirection(controlled or make_method(lm, CONTROLLED, settings, moments=moments, pool=pool))
+        place = {"moments": moments, "pool": pool, "settings_of": settings_of}
+        return RandomDirection(controlled or make_method(lm, CONTROLLED, settings, **place))
     if name == "none":
         return make_editor(name)
     entry = find_method(name)
-    chosen = {**entry.settings(lm.name), **settings}
+    chosen = {**entry.settings(settings_of or lm.name), **settings}
     entry.require_layers(chosen, lm.name)
     takes = takes_of(name)
     given = {"moments": moments, "pool": pool}

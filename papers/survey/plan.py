@@ -54,7 +54,7 @@ class Plan:
         self.device = f"--device {config['run']['device']}"
 
     def records(self, kind: str = "") -> list[str]:
-        """Return the files of cases, or of the pools (`_pool`), by form."""
+        """Return the files of cases, of the pools (`_pool`) or of what is edited beside (`_others`), by form."""
         return [f"<results>/survey/records/{form}{kind}.jsonl" for form in self.forms]
 
     def drawn(self, wildcards: Any) -> dict[str, str]:
@@ -122,11 +122,14 @@ class Plan:
         job, run = self._config["jobs"][wildcards.job], self._config["run"]
         words = ["--model", str(Path(input.card).parent), "--moments", input.moments]
         wanted = job.get("forms", self.forms)
-        for name, paths in (("--records", input.records), ("--pools", input.pools)):
+        files = {"--records": input.records, "--pools": input.pools, "--others": input.others}
+        for name, paths in files.items():
             pairs = zip(self.forms, paths, strict=True)
             words += [name, *(f"{form}={path}" for form, path in pairs if form in wanted)]
         words += ["--job", json.dumps({name: value for name, value in job.items() if name not in ("methods", "forms")})]
         words += ["--methods", self.methods(wildcards, input)]
+        known = self._config["models"][wildcards.decoder].get("settings_of")
+        words += ["--settings-of", known] if known else []
         return [*words, "--dtype", run["dtype"], *self.device.split()]
 
     def of_jobs(self, kind: str) -> list[str]:

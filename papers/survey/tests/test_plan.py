@@ -14,6 +14,11 @@ from shared.settings import read_yaml
 RUN = {"gpus": 0, "device": "cpu", "seed": 0, "dtype": "float32", "scale": "laptop", "data": ["facts.json"]}
 
 
+GIVEN = SimpleNamespace(
+    card="m/card.json", moments="m.safetensors", records=["a", "b"], pools=["c", "d"], others=["e", "f"]
+)
+
+
 def plan(**changes):
     config = read_yaml(REPOSITORY / "papers/survey/config.yaml") | {"run": RUN} | changes
     return Plan(deepcopy(config), "benchmarks")
@@ -24,7 +29,7 @@ def words_after(words, name):
 
 
 def test_trained_files_are_named_by_form_and_the_others_left_out():
-    wildcards = SimpleNamespace(decoder="world-small", job="single")
+    wildcards = SimpleNamespace(decoder="world-context", job="single")
     folders = {name: f"folder_of_{name}" for name in plan().trained(wildcards)}
     assert set(folders) == {"survey_counterfact", "survey_zsre", "serac_requests"}
     methods = json.loads(plan().methods(wildcards, folders))
@@ -38,16 +43,22 @@ def test_trained_files_are_named_by_form_and_the_others_left_out():
 
 def test_a_job_keeps_to_its_forms():
     made, wildcards = plan(), SimpleNamespace(decoder="world-tiny", job="sequence_zsre")
-    given = SimpleNamespace(card="m/card.json", moments="m.safetensors", records=["a", "b"], pools=["c", "d"])
-    words = made.command(wildcards, given)
+    words = made.command(wildcards, GIVEN)
     assert words_after(words, "--records") == "zsre=b"
     assert words_after(words, "--pools") == "zsre=d"
     assert json.loads(words_after(words, "--job"))["protocol"] == "sequence"
     assert {"methods", "forms"} & set(json.loads(words_after(words, "--job"))) == set()
+    assert "--settings-of" not in words
+
+
+def test_a_taught_decoder_has_the_settings_of_the_one_that_it_was_made_from():
+    words = plan().command(SimpleNamespace(decoder="world-context-tiny", job="batch"), GIVEN)
+    assert words_after(words, "--settings-of") == "world-tiny"
+    assert words[words.index("--others") + 1 :][:2] == ["counterfact=e", "zsre=f"]
 
 
 def test_what_training_costs_is_read_where_it_was_measured():
-    words = plan().measuring(SimpleNamespace(decoder="world-small"))
+    words = plan().measuring(SimpleNamespace(decoder="world-context"))
     training = json.loads(words_after(words, "--training"))
     assert training["zsre/ke"] == "benchmarks/survey/train_editors/zsre.jsonl"
     assert training["serac"] == "benchmarks/serac/train_parts/requests.jsonl"
@@ -62,7 +73,11 @@ def test_items_read_all_models_and_compare_with_what_they_stand_for():
     assert ("world-qa", "<results>/survey/costs/world-qa.csv") in pairs
     assert len(pairs) == 6
     compared = json.loads(made.comparison({"world-qa": "t5-xl"}))
-    assert compared == {"stands_for": {"world-small": "gpt-j", "world-qa": "t5-xl"}, "exact": False, "scale": "laptop"}
+    assert compared == {
+        "stands_for": {"world-context": "gpt-j", "world-qa": "t5-xl"},
+        "exact": False,
+        "scale": "laptop",
+    }
 
 
 def test_unknown_models_and_jobs_are_refused():

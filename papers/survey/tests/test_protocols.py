@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from papers.survey.detector import Bounds, ChangeSoFar, disabling
-from papers.survey.edit_cases import Job, settings_in
+from papers.survey.edit_cases import Job, Material, run_form, settings_in
 from papers.survey.listening import Listener, all_probes, few_probes
 from papers.survey.methods import make_method
 from papers.survey.protocols import batch, sequence, single
@@ -139,9 +139,34 @@ def test_changes_that_cancel_leave_no_growth():
     assert change.growth == pytest.approx(0)
 
 
+def test_a_batch_edits_others_beside_its_cases_and_asks_about_the_cases_alone():
+    cases, others = [case(1), case(2, "Space Needle")], [case(3, "French"), case(4, "Seattle")]
+    job, lm = Job("batch", 2, sizes=[2, 4, 8], others={"counterfact": 2}), tiny_lm()
+    *_, found = run_form(job, lm, "counterfact", {"ft": FT}, Material(cases, others=others), None)
+    assert {row.protocol: {r.case_id for r in found.rows if r.protocol == row.protocol} for row in found.rows} == {
+        "batch:2/counterfact": {1, 2},
+        "batch:4/counterfact": {1, 2},
+    }
+    *_, zsre = run_form(job, lm, "zsre", {"ft": FT}, Material(cases, others=others), None)
+    assert {row.protocol for row in zsre.rows} == {"batch:2/zsre"}
+    ear, _ = listener(lm, cases, few_probes)
+    editor = make_method(lm, "ft", FT, moments=None, pool=())
+    whole = list(batch(ear, "ft", editor, [*cases, *others], lambda one: few_probes(one) if one in cases else [], 4))
+    assert [comparable(row) for row in whole] == [comparable(row) for row in found.rows if "batch:4" in row.protocol]
+
+
+def test_settings_come_from_the_room_of_the_model_that_this_one_was_made_from():
+    lm = tiny_lm()
+    with pytest.raises(ConfigError, match="no layer is known"):
+        make_method(lm, "ft", {}, moments=None, pool=())
+    assert make_method(lm, "ft", {}, moments=None, pool=(), settings_of="world-small").layers == [1]
+
+
 def test_jobs_and_trained_files():
     assert Job("batch", 20, sizes=[1, 10, 100], limits={"memit": 10}).sizes_of("memit", 50) == [1, 10]
     with pytest.raises(ConfigError, match="single edits none"):
         Job("sequence", 20)
+    with pytest.raises(ConfigError, match="only batches"):
+        Job("sequence", 20, sizes=[1], others={"zsre": 3})
     assert settings_in("zsre", {"file": {"counterfact": "mend.safetensors"}}) is None
     assert settings_in("zsre", {"file": {"zsre": "mend.safetensors"}}) == {"file": "mend.safetensors"}

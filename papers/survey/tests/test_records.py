@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from papers.survey.draw_records import draw, read_questions, read_statements
+from papers.survey.draw_records import beside, draw, read_questions, read_statements
 from papers.survey.families import FamilyRules
 from papers.survey.records import read_survey
 from shared.errors import DataError
@@ -72,6 +72,26 @@ def test_one_hop_answers_change_with_the_edit(drawn):
 def test_the_pool_shares_no_fact_with_the_cases(drawn):
     _, (records, pool) = drawn
     assert not {(one.subject, one.relation_id) for one in records} & {(one.subject, one.relation_id) for one in pool}
+
+
+def test_what_is_edited_beside_the_cases_is_no_fact_that_they_edit_or_ask_for(drawn):
+    rules, (records, pool) = drawn
+    others = beside(records, pool, rules)
+    facts = {(one.subject, one.relation_id) for one in others}
+    assert len(facts) == len(others) > len(records)
+    assert not facts & {(one.subject, one.relation_id) for one in records}
+    for record in records:
+        local = [probe.prompt for probe in record.locality[:1]]
+        for text in local or record.neighborhood_prompts[:1]:
+            fact = rules.by_wording.get(text)
+            if fact is not None:
+                assert (fact.subject, fact.relation_id) not in facts
+            else:
+                assert not any(subject in text for subject, _ in facts)
+    without = beside(records, pool, None)
+    assert not any(
+        one.subject in text for one in without for record in records for text in record.neighborhood_prompts[:1]
+    )
 
 
 def test_records_come_back_as_they_were_written(drawn, tmp_path):
