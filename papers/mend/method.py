@@ -103,16 +103,26 @@ class Mend(LearnedEditor):
         """Return ũ and δ̃ of the rows of every map."""
         pairs = {}
         for key, names in self.members.items():
-            for layer, name in enumerate(names):
-                u, delta = found[name].u, found[name].delta
-                if key in self.norms:
-                    if training:
-                        for norm, rows in zip(self.norms[key], (u, delta), strict=True):
-                            norm.update(rows)
-                    u, delta = (norm(rows) for norm, rows in zip(self.norms[key], (u, delta), strict=True))
-                layers = torch.full((len(u),), layer, device=u.device)
-                pairs[name] = self.networks[key](u, delta, layers)
+            sides = [self._normalised(key, found[name], training=training) for name in names]
+            counts = [len(u) for u, _ in sides]
+            layers = torch.arange(len(names), device=sides[0][0].device).repeat_interleave(
+                torch.tensor(counts, device=sides[0][0].device)
+            )
+            # All maps of a shape pass their network at once: fewer and larger products.
+            made = self.networks[key](*(torch.cat(side) for side in zip(*sides, strict=True)), layers)
+            pairs |= zip(names, zip(*(side.split(counts) for side in made), strict=True), strict=True)
         return pairs
+
+    def _normalised(self, key: str, found: FactorRows, *, training: bool) -> tuple[Tensor, Tensor]:
+        """Return ū and δ̄ of one map; in training its rows are counted before they are normalised."""
+        if key not in self.norms:
+            return found.u, found.delta
+        rows = (found.u, found.delta)
+        if training:
+            for norm, side in zip(self.norms[key], rows, strict=True):
+                norm.update(side)
+        u, delta = (norm(side) for norm, side in zip(self.norms[key], rows, strict=True))
+        return u, delta
 
     def changes(self, lm: LM, edits: Edits, *, training: bool = False) -> Changes:
         """Return W' − W of every map for every edit, differentiable in networks and rates."""

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from shared.edits.factor_edits import Dense, edited_rows
 from shared.errors import ConfigError, NumericalError
-from shared.inference.text_batches import answered, divergence, predictions
+from shared.inference.text_batches import TextRow, answered, divergence, predictions
 from shared.learning.edit_pools import Pool, Rows
 from shared.learning.edit_success import WeightMethod
 from shared.learning.learned_editors import (
@@ -25,6 +25,7 @@ from shared.learning.learned_editors import (
     map_shape,
     register_direct,
 )
+from shared.learning.unedited_trunk import UneditedTrunk
 from shared.model.models import LM
 from shared.seeding import seed_for
 
@@ -84,28 +85,45 @@ class FineTuning(WeightMethod):
         return {name: Dense(torch.cat([part[name] for part in parts])) for name in self.modules}
 
     def _tuned(self, lm: LM, edits: Edits, start: int, stop: int) -> dict[str, Tensor]:
-        rows = ((edits.group >= start) & (edits.group < stop)).nonzero()[:, 0]
-        own = Rows(edits.batch.select(rows), edits.group[rows] - start)
+        """Return the changes of edits `start` to `stop`; those that are answered right leave the batch."""
         shapes = {name: map_shape(module) for name, module in linear_maps(lm.model, self.modules).items()}
-        change = {name: torch.zeros(stop - start, *shape, device=lm.device) for name, shape in shapes.items()}
-        squares = {name: torch.zeros_like(value) for name, value in change.items()}
+        final = {name: torch.zeros(stop - start, *shape, device=lm.device) for name, shape in shapes.items()}
+        squares = {name: torch.zeros_like(value) for name, value in final.items()}
+        change = {name: value.clone() for name, value in final.items()}
+        waiting = torch.arange(start, stop, device=lm.device)
+        rows, trunk = _rows_of(edits, waiting), UneditedTrunk(lm.model, self.modules)
         with torch.enable_grad():
             for step in range(self.settings.steps):
                 for value in change.values():
                     value.requires_grad_()
-                loss, done = self._loss(lm, change, own, stop - start, start, step)
+                loss, done = self._edit_loss(lm, change, rows, trunk)
+                if self.settings.locality:
+                    drawn = self._drawn(stop - start, start, step)
+                    seen = Rows.of(lm, [[drawn[place]] for place in (waiting - start).tolist()])
+                    loss = self.settings.edit_weight * loss + self._divergence(lm, change, seen)
                 if done.all():
                     break
-                gradients = torch.autograd.grad(loss, list(change.values()))
-                change = self._moved(change, squares, gradients, ~done)
-        return {name: value.detach() for name, value in change.items()}
+                gradients = dict(zip(change, torch.autograd.grad(loss, list(change.values())), strict=True))
+                if done.any():
+                    for name, value in change.items():
+                        final[name][waiting[done] - start] = value.detach()[done]
+                    change = {name: value.detach()[~done].requires_grad_() for name, value in change.items()}
+                    squares, gradients = (
+                        {name: value[~done] for name, value in part.items()} for part in (squares, gradients)
+                    )
+                    waiting = waiting[~done]
+                    rows, trunk = _rows_of(edits, waiting), UneditedTrunk(lm.model, self.modules)
+                self._move(change, squares, gradients)
+        for name, value in change.items():
+            final[name][waiting - start] = value.detach()
+        return final
 
-    def _loss(
-        self, lm: LM, change: dict[str, Tensor], rows: Rows, count: int, start: int, step: int
+    def _edit_loss(
+        self, lm: LM, change: dict[str, Tensor], rows: Rows, trunk: UneditedTrunk
     ) -> tuple[Tensor, Bool[Tensor, " edit"]]:
-        """Return the summed loss of all edits, and which of them are answered right already."""
-        changes = {name: Dense(value) for name, value in change.items()}
-        with edited_rows(lm.model, changes, rows.group):
+        """Return the summed loss of the edits, and which of them are answered right already."""
+        count = len(next(iter(change.values())))
+        with trunk.reused(), edited_rows(lm.model, _dense(change), rows.group):
             logits = predictions(lm, rows.batch)
         loss = group_losses(logits, rows.batch, rows.group, count)
         wrong = (~answered(logits.detach(), rows.batch)).float()
@@ -114,33 +132,43 @@ class FineTuning(WeightMethod):
             raise NumericalError(
                 f"fine-tuning: a loss became {float(loss.detach().max())}; lower lr ({self.settings.lr})"
             )
-        if not self.settings.locality:
-            return loss.sum(), done
+        return loss.sum(), done
+
+    def _drawn(self, count: int, start: int, step: int) -> list[TextRow]:
+        """Return a fresh statement for each of `count` edits that are tuned side by side."""
         rng = random.Random(seed_for("fine-tuning", self.settings.seed, start, step))
-        seen = Rows.of(lm, [[rng.choice(self.pool.anchors)] for _ in range(count)])
-        with torch.no_grad():
+        return [rng.choice(self.pool.anchors) for _ in range(count)]
+
+    def _divergence(self, lm: LM, change: dict[str, Tensor], seen: Rows) -> Tensor:
+        """Return the summed divergence on one statement per edit."""
+        trunk = UneditedTrunk(lm.model, self.modules)
+        with torch.no_grad(), trunk.recorded():
             before = predictions(lm, seen.batch)
-        with edited_rows(lm.model, changes, seen.group):
+        with trunk.replayed(), edited_rows(lm.model, _dense(change), seen.group):
             kept = divergence(before, predictions(lm, seen.batch), seen.batch)
-        return (self.settings.edit_weight * loss + group_divergences(kept, seen.batch, seen.group, count)).sum(), done
+        return group_divergences(kept, seen.batch, seen.group, len(seen.batch)).sum()
 
     @torch.no_grad()
-    def _moved(
-        self,
-        change: dict[str, Tensor],
-        squares: dict[str, Tensor],
-        gradients: Sequence[Tensor],
-        active: Bool[Tensor, " edit"],
-    ) -> dict[str, Tensor]:
-        """Return the changes after one step of RMSprop for the edits that are still active."""
-        norm = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
-        scale = (self.settings.clip / (norm + 1e-6)).clamp(max=1.0) * active
-        moved = {}
-        for (name, value), gradient in zip(change.items(), gradients, strict=True):
-            clipped = gradient * scale[:, None, None]
+    def _move(self, change: dict[str, Tensor], squares: dict[str, Tensor], gradients: dict[str, Tensor]) -> None:
+        """Take one step of RMSprop, each edit's gradient clipped by its own norm."""
+        norm = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients.values()]).norm(dim=0)
+        scale = (self.settings.clip / (norm + 1e-6)).clamp(max=1.0)
+        for name, value in change.items():
+            clipped = gradients[name].mul_(scale[:, None, None])
             squares[name].mul_(DECAY).addcmul_(clipped, clipped, value=1 - DECAY)
-            moved[name] = value.detach() - self.settings.lr * clipped / (squares[name].sqrt() + EPSILON)
-        return moved
+            value.addcdiv_(clipped, squares[name].sqrt().add_(EPSILON), value=-self.settings.lr)
+
+
+def _rows_of(edits: Edits, chosen: Int[Tensor, " edit"]) -> Rows:
+    """Return the pairs of some of the edits, which are numbered anew."""
+    place = torch.full((edits.n_groups,), -1, device=chosen.device)
+    place[chosen] = torch.arange(len(chosen), device=chosen.device)
+    rows = (place[edits.group] >= 0).nonzero()[:, 0]
+    return Rows(edits.batch.select(rows), place[edits.group[rows]])
+
+
+def _dense(change: dict[str, Tensor]) -> dict[str, Dense]:
+    return {name: Dense(value) for name, value in change.items()}
 
 
 register_direct("ft", FineTuning)

@@ -19,6 +19,7 @@ from shared.inference.text_batches import IGNORED, TextBatch, answered, divergen
 from shared.learning.drawdown import ANCHOR, EDITED, EQUIVALENT
 from shared.learning.edit_pools import Episode, Pool, Rows
 from shared.learning.learned_editors import Edits, LearnedEditor
+from shared.learning.unedited_trunk import UneditedTrunk
 from shared.model.lean import fused_gelu
 from shared.model.models import LM
 from shared.seeding import seed_for
@@ -60,13 +61,21 @@ class NoEdit(OfBaseModel):
         return predictions(lm, rows.batch)
 
 
-class WeightMethod(OfBaseModel):
+class WeightMethod:
     """What methods share that change weights; `prepare` returns the changes."""
+
+    def host(self, lm: LM) -> LM:
+        """Return the model that is edited: the base model, unless a method has its own."""
+        return lm
 
     def answers(self, lm: LM, prepared: Changes, rows: Rows) -> Float[Tensor, "row pos out"]:
         """Return the predictions for rows that carry their edits."""
-        with edited_rows(lm.model, prepared, rows.group):
-            return predictions(lm, rows.batch)
+        with edited_rows(self.host(lm).model, prepared, rows.group):
+            return predictions(self.host(lm), rows.batch)
+
+    def before(self, lm: LM, batch: TextBatch) -> Float[Tensor, "row pos out"]:
+        """Return the predictions of the model that is edited."""
+        return predictions(self.host(lm), batch)
 
 
 class Trained(WeightMethod):
@@ -79,13 +88,9 @@ class Trained(WeightMethod):
         """Return the changes of all edits."""
         return self.editor.changes(lm, edits)
 
-    def answers(self, lm: LM, prepared: Changes, rows: Rows) -> Float[Tensor, "row pos out"]:
-        """Return the predictions for rows that carry their edits."""
-        return super().answers(self.editor.host(lm), prepared, rows)
-
-    def before(self, lm: LM, batch: TextBatch) -> Float[Tensor, "row pos out"]:
-        """Return the predictions of the model that is edited."""
-        return predictions(self.editor.host(lm), batch)
+    def host(self, lm: LM) -> LM:
+        """Return the model that the editor changes."""
+        return self.editor.host(lm)
 
 
 def episodes_of(pool: Pool, edits: int, n_edits: int, n_anchors: int, seed: int, rows: int = 64) -> Iterator[Episode]:
@@ -150,12 +155,23 @@ def ask_episode(
         ANCHOR: episode.anchors,
     }
     for kind, rows in asked.items():
-        before, after = method.before(lm, rows.batch), method.answers(lm, prepared, rows)
+        before, after = _before_and_after(lm, method, prepared, rows)
         found = _measured(before, after, rows.batch, name)
         for place, (group, measured) in enumerate(zip(rows.group.tolist(), found, strict=True)):
             example = -1 if kind == ANCHOR else members[place]
             label = {"editor": name, "edits": n_edits, "edit": done + group, "example_id": example}
             yield {**label, "kind": kind, **measured}
+
+
+def _before_and_after(lm: LM, method: Method, prepared: Any, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return the predictions for the same rows without and with their edits."""
+    if not isinstance(method, WeightMethod):
+        return method.before(lm, rows.batch), method.answers(lm, prepared, rows)
+    trunk = UneditedTrunk(method.host(lm).model, prepared)
+    with trunk.recorded():
+        before = method.before(lm, rows.batch)
+    with trunk.replayed():
+        return before, method.answers(lm, prepared, rows)
 
 
 def _measured(before: Tensor, after: Tensor, batch: TextBatch, name: str) -> list[dict[str, Any]]:

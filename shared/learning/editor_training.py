@@ -31,6 +31,7 @@ from shared.learning.learned_editors import (
     read_description,
     write_described,
 )
+from shared.learning.unedited_trunk import UneditedTrunk
 from shared.model.lean import fused_gelu
 from shared.model.models import LM
 from shared.records import read_tensors
@@ -111,7 +112,8 @@ class Losses:
 def outer_losses(editor: LearnedEditor, lm: LM, episode: Episode, *, training: bool = False) -> Losses:
     """Return what an editor's edits do, differentiable in the editor's parameters.
 
-    Cost: one forward and backward pass over the edits, one forward pass over equivalents and two over anchors.
+    Cost: one forward and backward pass over the edits, one forward pass over equivalents and two over anchors, of
+    which the second starts at the first edited block.
     """
     with fused_gelu(editor.host(lm)):
         return _outer_losses(editor, lm, episode, training)
@@ -122,9 +124,11 @@ def _outer_losses(editor: LearnedEditor, lm: LM, episode: Episode, training: boo
     changes = editor.changes(lm, episode.edits, training=training)
     logits = edited(host, changes, episode.equivalents)
     edit = group_losses(logits, episode.equivalents.batch, episode.equivalents.group, n)
-    rows = episode.anchors
-    pre = predictions(host, rows.batch)
-    kept = divergence(pre.detach(), edited(host, changes, rows), rows.batch)
+    rows, trunk = episode.anchors, UneditedTrunk(host.model, changes)
+    with trunk.recorded():
+        pre = predictions(host, rows.batch)
+    with trunk.replayed():
+        kept = divergence(pre.detach(), edited(host, changes, rows), rows.batch)
     base = torch.zeros_like(edit)
     if host is not lm:
         with torch.no_grad():
@@ -145,7 +149,7 @@ class _Run:
 
     def __init__(self, editor: LearnedEditor, settings: TrainingSettings, digest: str):
         self.editor, self.digest = editor, digest
-        self.optimiser = torch.optim.Adam(editor.optimiser_groups(settings.lr))
+        self.optimiser = torch.optim.Adam(editor.optimiser_groups(settings.lr), fused=True)
         self.step, self.best_step, self.best_loss = 0, 0, float("inf")
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, float]] = []
