@@ -63,7 +63,7 @@ class StudyPlan:
 
     def test_options(self, wildcards: Any) -> str:
         """Return the options of `shared.learning.learn_editors test`."""
-        test = self.task_of(wildcards.study)["test"]
+        test = self.task_of(wildcards.study)["test"] | self._config["studies"][wildcards.study].get("test", {})
         asked = " ".join(f"--{name.replace('_', '-')} {test[name]}" for name in ("edits", "most_pairs", "anchors"))
         return f"{self.study_options(wildcards)} {asked}"
 
