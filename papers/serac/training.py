@@ -174,14 +174,14 @@ def fit(
 ) -> dict[str, Any]:
     """Take the steps, keep the weights of the best validation, and return the history."""
     model.requires_grad_(True)
+    # Fused attention has a slow backward pass on a CPU.
+    model.set_attn_implementation("eager")
     optimisers = _optimisers(model, settings)
     warm_up = max(1, settings.steps // 20)
     began, history, best = time.monotonic(), [], None
-    device = next(model.parameters()).device.type
     for step in tqdm(range(settings.steps), desc=title, disable=None):
         set_rates(optimisers, min((step + 1) / warm_up, (settings.steps - step) / settings.steps))
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cpu"):
-            value = loss()
+        value = loss()
         if not torch.isfinite(value):
             raise NumericalError(f"{title}, step {step}: the loss is {value.item()}; lower lr ({settings.lr})")
         value.backward()
