@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from papers.serac.descriptor import Descriptor
@@ -16,12 +16,12 @@ from shared.learning.scope_examples import FALSE, TRUE
 
 @dataclass(frozen=True)
 class Lesson:
-    """Some edits, an input in the scope of each, and an input out of the scope of each.
+    """Some edits, of which the first k are asked about: an input in the scope of each, and one out of it.
 
     Attributes:
-        edits: k edits about different things.
-        inside: an input that each edit decides, with its answer.
-        outside: an input that each edit leaves alone.
+        edits: edits about different things, at least k.
+        inside: an input that each of the first k edits decides, with its answer.
+        outside: as many inputs that no edit decides.
         free: pairs of an input (those inside, then those outside) and an edit of which it is known that the input is
             out of the edit's scope. It is not known of inputs that name the answer of another edit.
     """
@@ -30,6 +30,18 @@ class Lesson:
     inside: tuple[Statement, ...]
     outside: tuple[Statement, ...]
     free: Bool[Tensor, "input edit"]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The inputs inside, then those outside."""
+        return [item.source for item in (*self.inside, *self.outside)]
+
+    def narrowed(self, scores: Float[Tensor, "input edit"]) -> "Lesson":
+        """Return the lesson with no other edits than those asked about and the likeliest wrong one for each input."""
+        likeliest = scores.cpu().masked_fill(~self.free, -torch.inf).argmax(1).tolist()
+        count = len(self.inside)
+        kept = [*range(count), *sorted({index for index in likeliest if index >= count})]
+        return replace(self, edits=tuple(self.edits[index] for index in kept), free=self.free[:, kept])
 
 
 class Teacher:
@@ -82,21 +94,26 @@ class Teacher:
             return rng.choice(near)
         return unrelated(rng, anchors, held)
 
-    def lesson(self, rng: random.Random, count: int) -> Lesson:
-        """Return a lesson of `count` edits, fewer where two of those drawn are about the same."""
+    def drawn(self, rng: random.Random, count: int) -> list[EditExample]:
+        """Return `count` edits, fewer where two of those drawn are about the same or there are no more."""
         chosen = rng.choice(self._sets)
         some = rng.sample(chosen.examples, min(count, len(chosen.examples)))
-        drawn = [self._answered(rng, example, chosen) for example in some]
-        examples = list({example.about or example.source: example for example in drawn}.values())
+        examples = [self._answered(rng, example, chosen) for example in some]
+        return list({example.about or example.source: example for example in examples}.values())
+
+    def lesson(self, rng: random.Random, asked: Sequence[EditExample], others: Sequence[EditExample] = ()) -> Lesson:
+        """Return a lesson about some edits, `others` being held beside them."""
+        anchors = rng.choice(self._sets).anchors
+        examples = [*asked, *others]
         held = {example.about for example in examples if example.about}
-        inside = [self.inside(rng, example) for example in examples]
-        outside = [self.outside(rng, example, chosen.anchors, held) for example in examples]
+        inside = [self.inside(rng, example) for example in asked]
+        outside = [self.outside(rng, example, anchors, held) for example in asked]
         edits = tuple(self.descriptor(example) for example in examples)
         inputs = [item.source for item in (*inside, *outside)]
         free = torch.tensor([[not edit.target or edit.target not in text for edit in edits] for text in inputs])
-        own = torch.eye(len(edits), dtype=torch.bool)
-        free[: len(edits)] &= ~own
-        free[len(edits) :] |= own
+        own = torch.eye(len(asked), len(edits), dtype=torch.bool)
+        free[: len(asked)] &= ~own
+        free[len(asked) :] |= own
         return Lesson(edits, tuple(inside), tuple(outside), free)
 
     def answers(self, rng: random.Random, count: int) -> list[tuple[Descriptor, Statement]]:

@@ -46,18 +46,27 @@ class EmbeddingScope:
         tokenizer: its tokenizer.
         pooling: what E(text) is: the first state, that of [CLS] (`cls`), the mean of all states (`mean`), or the last
             one, which in a decoder is the only one that has read everything (`last`).
+        scale: of the squared distance, 1 in the paper: log g = -scale |E(z) - E(x)|^2. It decides at which distance an
+            edit covers an input (g > 0.5), and changes nothing about which edit is the likeliest.
     """
 
     form = EMBED
 
-    def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, pooling: str = CLS):
-        self.model, self.tokenizer, self.pooling = model, tokenizer, pooling
+    def __init__(
+        self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, pooling: str = CLS, scale: float | int = 1.0
+    ):
+        self.model, self.tokenizer, self.pooling, self.scale = model, tokenizer, pooling, scale
         self._kept: dict[str, Tensor] = {}
 
     def log_scores(self, edits: Sequence[Descriptor], inputs: Sequence[str]) -> Float[Tensor, "input edit"]:
-        """Return minus the squared distances of the two texts' vectors."""
+        """Return minus the scaled squared distances of the two texts' vectors."""
         vectors = self.encode([*inputs, *(scope_text(edit, self.tokenizer) for edit in edits)])
-        return -squared_distances(vectors[: len(inputs)], vectors[len(inputs) :])
+        return -self.scale * squared_distances(vectors[: len(inputs)], vectors[len(inputs) :])
+
+    @torch.no_grad()
+    def kept_scores(self, edits: Sequence[Descriptor], inputs: Sequence[str]) -> Float[Tensor, "input edit"]:
+        """Return the same, edits' vectors that were asked for before not being computed again."""
+        return -self.scale * squared_distances(self.encode(inputs), self.vectors(edits))
 
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "text width"]:
         """Return the vectors of some texts; short ones and long ones go in separate passes."""
@@ -95,7 +104,7 @@ class EmbeddingScope:
 
         Cost: one encoding of the inputs, and one product of two matrices.
         """
-        best = (-squared_distances(self.encode(inputs), self.vectors(edits))).max(dim=1)
+        best = self.kept_scores(edits, inputs).max(dim=1)
         return best.values, best.indices
 
 
@@ -195,7 +204,8 @@ def save_scope(scope: EmbeddingScope | CrossScope, folder: Path) -> None:
     """Write a classifier to a folder."""
     scope.model.save_pretrained(folder)
     scope.tokenizer.save_pretrained(folder)
-    described = {"form": scope.form} | ({"pooling": scope.pooling} if isinstance(scope, EmbeddingScope) else {})
+    embeds = isinstance(scope, EmbeddingScope)
+    described = {"form": scope.form} | ({"pooling": scope.pooling, "scale": scope.scale} if embeds else {})
     write_json(folder / "scope.json", described)
 
 
@@ -203,5 +213,7 @@ def load_scope(folder: str | Path) -> EmbeddingScope | CrossScope:
     """Return a classifier that `save_scope` wrote."""
     described = read_json(Path(folder) / "scope.json")
     scope = start_scope(described["form"], folder, described.get("pooling", CLS))
+    if isinstance(scope, EmbeddingScope):
+        scope.scale = described.get("scale", 1.0)
     scope.model.requires_grad_(False)
     return scope

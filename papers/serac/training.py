@@ -9,7 +9,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ from shared.world.optimisation import make_optimisers, set_rates
 log = logging.getLogger(__name__)
 # Stands for 1 - g where that is 0 in the authors' code.
 LEAST = 1.2e-7
+# Steps for which the same memory is held.
+MEMORY_STEPS = 10
 # Names of a GPT-2's or LLaMA's blocks.
 DECODER_BLOCK = re.compile(r"(^|\.)(h|layers)\.\d+\.")
 DIAGONAL, ALL, LIKELIEST = "diagonal", "all", "likeliest"
@@ -48,6 +50,8 @@ class PartSettings:
         clip: largest norm of a gradient.
         negatives: `diagonal` (each edit with its own input out of scope, as in the authors' code), `all` pairs that are
             known to be out of scope, or for each input the `likeliest` one of them, which routing would take.
+        memory: edits that a classifier of two encodings is trained against, of which a step asks about `batch`; 0 for
+            these alone.
         near_share: share of hard inputs among those out of scope.
         foreign_share: share of the edits that get the answer of any other edit.
         validate_every: steps between validations; the weights of the best one are kept.
@@ -61,6 +65,7 @@ class PartSettings:
     muon: float | int = 0.0
     clip: float | int = 100.0
     negatives: str = DIAGONAL
+    memory: int = 0
     near_share: float | int = 0.5
     foreign_share: float | int = 0.0
     validate_every: int = 200
@@ -86,7 +91,7 @@ def scope_loss(scores: Float[Tensor, "input edit"], lesson: Lesson, negatives: s
         scores: log g of the inputs inside, then those outside, with each edit.
         negatives: which pairs are negatives, see `PartSettings`.
     """
-    count = len(lesson.edits)
+    count = len(lesson.inside)
     positive = -scores[:count].diagonal().mean()
     free = lesson.free.to(scores.device)
     if negatives == DIAGONAL:
@@ -101,7 +106,7 @@ def scope_loss(scores: Float[Tensor, "input edit"], lesson: Lesson, negatives: s
 def scope_accuracy(scores: Float[Tensor, "input edit"], lesson: Lesson) -> dict[str, float]:
     """Return shares of right decisions: inputs inside that their own edit covers, that it is the likeliest for, and
     inputs outside that no edit covers."""
-    count = len(lesson.edits)
+    count = len(lesson.inside)
     own = scores[:count].diagonal()
     return {
         "covered": (own > BOUNDARY).float().mean().item(),
@@ -113,31 +118,75 @@ def scope_accuracy(scores: Float[Tensor, "input edit"], lesson: Lesson) -> dict[
 def train_scope(
     scope: EmbeddingScope | CrossScope, teacher: Teacher, examiner: Teacher, settings: PartSettings
 ) -> dict[str, Any]:
-    """Train a scope classifier in place and return the history of its validations."""
-    rng = random.Random(seed_for("scope lessons", settings.seed))
+    """Train a scope classifier in place and return the history of its validations.
 
-    def scores_of(lesson: Lesson) -> Tensor:
-        return scope.log_scores(lesson.edits, [item.source for item in (*lesson.inside, *lesson.outside)])
+    Validation asks about its own edits; with a memory, they are held together with as many of the training's.
+    """
+    rng = random.Random(seed_for("scope lessons", settings.seed))
+    lessons = _lessons(scope, teacher, rng, settings)
 
     def loss() -> Tensor:
-        lesson = teacher.lesson(rng, settings.batch)
-        return scope_loss(scores_of(lesson), lesson, settings.negatives)
+        lesson = next(lessons)
+        return scope_loss(scope.log_scores(lesson.edits, lesson.inputs), lesson, settings.negatives)
+
+    def examined() -> Iterator[tuple[Lesson, Tensor]]:
+        own = random.Random(seed_for("scope validation", settings.seed))
+        for _ in range(settings.validation_batches):
+            asked = examiner.drawn(own, settings.batch)
+            lesson = examiner.lesson(own, asked, teacher.drawn(own, settings.memory) if settings.memory else ())
+            yield lesson, scope.log_scores(lesson.edits, lesson.inputs)
 
     def examine() -> dict[str, float]:
-        own = random.Random(seed_for("scope validation", settings.seed))
-        found = []
-        for _ in range(settings.validation_batches):
-            lesson = examiner.lesson(own, settings.batch)
-            scores = scores_of(lesson)
-            found.append(
-                {"loss": scope_loss(scores, lesson, settings.negatives).item()} | scope_accuracy(scores, lesson)
-            )
+        found = [
+            {"loss": scope_loss(scores, lesson, settings.negatives).item()} | scope_accuracy(scores, lesson)
+            for lesson, scores in examined()
+        ]
         return {name: sum(entry[name] for entry in found) / len(found) for name in found[0]}
 
     history = fit(scope.model, loss, examine, settings, "scope classifier")
     if isinstance(scope, EmbeddingScope):
         scope.forget()
+        if settings.memory:
+            with torch.no_grad():
+                boundary = best_boundary(list(examined()))
+            scope.scale = BOUNDARY / boundary
+            history |= {"scale": scope.scale, "at_scale": examine()}
     return history
+
+
+def best_boundary(examined: Sequence[tuple[Lesson, Float[Tensor, "input edit"]]]) -> float:
+    """Return the log g that best parts inputs inside from those outside, by the mean of both shares of right decisions.
+
+    Of all that do equally well it is the one amid them.
+    """
+    inside = torch.cat([scores[: len(lesson.inside)].max(1).values for lesson, scores in examined])
+    outside = torch.cat([scores[len(lesson.inside) :].max(1).values for lesson, scores in examined])
+    values = torch.cat([inside, outside]).unique()
+    between = (values[1:] + values[:-1]) / 2
+    right = (inside[:, None] > between).double().mean(0) + (outside[:, None] <= between).double().mean(0)
+    return float(between[right >= right.max() - 1e-9].median())
+
+
+def _lessons(
+    scope: EmbeddingScope | CrossScope, teacher: Teacher, rng: random.Random, settings: PartSettings
+) -> Iterator[Lesson]:
+    """Yield the lessons of the steps.
+
+    With a memory the vectors of its edits, which choose the likeliest, are those of the step at which it was drawn.
+    What a step learns from is encoded anew.
+    """
+    if not settings.memory:
+        while True:
+            yield teacher.lesson(rng, teacher.drawn(rng, settings.batch))
+    if not isinstance(scope, EmbeddingScope):
+        raise ConfigError("training: a classifier that reads both texts cannot be trained against a memory of edits")
+    while True:
+        held = teacher.drawn(rng, settings.memory)
+        scope.forget()
+        for _ in range(MEMORY_STEPS):
+            rng.shuffle(held)
+            lesson = teacher.lesson(rng, held[: settings.batch], held[settings.batch :])
+            yield lesson.narrowed(scope.kept_scores(lesson.edits, lesson.inputs))
 
 
 def train_counterfactual(lm: LM, teacher: Teacher, examiner: Teacher, settings: PartSettings) -> dict[str, Any]:

@@ -104,10 +104,23 @@ def test_no_edit_covers_anything_and_the_boundary_is_strict():
 @pytest.mark.parametrize("form", ["embed", "cross"])
 def test_a_saved_classifier_decides_as_before(form, tmp_path):
     scope = scope_of(form)
+    if form == "embed":
+        scope.scale = 0.25
     save_scope(scope, tmp_path)
     loaded = load_scope(tmp_path)
     with torch.no_grad():
         torch.testing.assert_close(loaded.log_scores(EDITS, INPUTS), scope.log_scores(EDITS, INPUTS))
+
+
+def test_a_scale_moves_the_boundary_and_no_order():
+    scope = scope_of("embed")
+    plain, nearest = scope.nearest(EDITS, INPUTS)
+    scope.scale = 0.5
+    scaled, same = scope.nearest(EDITS, INPUTS)
+    torch.testing.assert_close(scaled, plain / 2)
+    assert torch.equal(nearest, same)
+    with torch.no_grad():
+        torch.testing.assert_close(scope.kept_scores(EDITS, INPUTS), scope.log_scores(EDITS, INPUTS))
 
 
 def test_unknown_forms_and_missing_encoders_are_refused(tmp_path):

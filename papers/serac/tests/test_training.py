@@ -13,9 +13,16 @@ from papers.serac.compare import held_together, summarised
 from papers.serac.counterfactual import counterfactual_row
 from papers.serac.descriptor import Descriptor
 from papers.serac.lessons import Lesson, Teacher, kinds_of, with_answer
-from papers.serac.scope import EmbeddingScope
+from papers.serac.scope import CrossScope, EmbeddingScope
 from papers.serac.texts import counterfactual_input
-from papers.serac.training import PartSettings, scope_accuracy, scope_loss, train_counterfactual, train_scope
+from papers.serac.training import (
+    PartSettings,
+    best_boundary,
+    scope_accuracy,
+    scope_loss,
+    train_counterfactual,
+    train_scope,
+)
 from shared.errors import ConfigError, DataError
 from shared.inference.greedy import continue_greedily
 from shared.learning.edit_examples import EditExample, ExampleSet, Statement
@@ -50,10 +57,14 @@ def teacher(**changes) -> Teacher:
     return Teacher([examples()], **{"asserted": False, "near_share": 0.5} | changes)
 
 
+def lesson_of(chosen: Teacher, rng: random.Random, count: int) -> Lesson:
+    return chosen.lesson(rng, chosen.drawn(rng, count))
+
+
 def test_lessons_hold_nothing_that_they_ask_as_unrelated():
     rng = random.Random(0)
     for _ in range(20):
-        lesson = teacher(near_share=0.0).lesson(rng, 6)
+        lesson = lesson_of(teacher(near_share=0.0), rng, 6)
         held = {edit.source.split()[2] for edit in lesson.edits}
         assert len(held) == len(lesson.edits) == len(lesson.inside) == len(lesson.outside) == 6
         assert not held & {item.source.split()[0] for item in lesson.outside}
@@ -63,9 +74,37 @@ def test_lessons_hold_nothing_that_they_ask_as_unrelated():
         for row, item in enumerate(lesson.inside):
             for column, edit in enumerate(lesson.edits):
                 assert lesson.free[row, column] == (row != column and edit.target not in item.source)
-    assert {edit.target for edit in teacher(asserted=True).lesson(rng, 4).edits} == {""}
+    assert {edit.target for edit in lesson_of(teacher(asserted=True), rng, 4).edits} == {""}
     with pytest.raises(DataError, match="no statement out of the scope"):
-        teacher(near_share=0.0).lesson(rng, 12)
+        lesson_of(teacher(near_share=0.0), rng, 12)
+
+
+def test_edits_beside_those_asked_about_are_held_too():
+    rng = random.Random(0)
+    own = teacher(near_share=0.0)
+    for _ in range(20):
+        drawn = own.drawn(rng, 8)
+        lesson = own.lesson(rng, drawn[:3], drawn[3:])
+        assert [len(lesson.edits), len(lesson.inside), lesson.free.shape] == [8, 3, (6, 8)]
+        held = {edit.source.split()[2] for edit in lesson.edits}
+        assert not held & {item.source.split()[0] for item in lesson.outside}
+        assert not any(lesson.free[row, row] for row in range(3))
+        scores = torch.randn(6, 8)
+        narrowed = lesson.narrowed(scores)
+        assert narrowed.edits[:3] == lesson.edits[:3]
+        assert set(narrowed.edits) <= set(lesson.edits)
+        kept = [lesson.edits.index(edit) for edit in narrowed.edits]
+        assert torch.equal(narrowed.free, lesson.free[:, kept])
+        whole = scope_loss(scores.clamp(max=-0.1), lesson, "likeliest")
+        assert float(scope_loss(scores.clamp(max=-0.1)[:, kept], narrowed, "likeliest")) == pytest.approx(float(whole))
+
+
+def test_the_boundary_is_where_most_inputs_are_decided_right():
+    lesson = Lesson((Descriptor("a", "b"),) * 2, (Statement("a", "b"),) * 2, (), torch.ones(4, 2).bool())
+    apart = torch.tensor([[-1.0, -8.0], [-9.0, -2.0], [-6.0, -7.0], [-5.0, -8.0]])
+    assert best_boundary([(lesson, apart)]) == pytest.approx(-3.5)
+    overlapping = torch.tensor([[-1.0, -8.0], [-9.0, -5.5], [-6.0, -7.0], [-5.0, -8.0]])
+    assert best_boundary([(lesson, overlapping)]) in (pytest.approx(-3.0), pytest.approx(-5.75))
 
 
 def test_every_kind_of_input_is_drawn_as_often():
@@ -77,7 +116,8 @@ def test_every_kind_of_input_is_drawn_as_often():
 
 
 def test_the_loss_is_the_balanced_cross_entropy():
-    lesson = Lesson((Descriptor("a", "b"),) * 2, (), (), torch.tensor([[0, 1], [0, 0], [1, 1], [0, 1]]).bool())
+    free = torch.tensor([[0, 1], [0, 0], [1, 1], [0, 1]]).bool()
+    lesson = Lesson((Descriptor("a", "b"),) * 2, (Statement("a", "b"),) * 2, (), free)
     scores = torch.tensor([[-0.1, -2.0], [-3.0, -0.2], [-1.0, -4.0], [-0.5, 0.0]])
     positive = (0.1 + 0.2) / 2
 
@@ -102,6 +142,22 @@ def test_a_classifier_learns_scopes(negatives):
     assert min(losses) < 0.9
     assert made["best_step"] == made["history"][losses.index(min(losses))]["step"]
     assert not any(parameter.requires_grad for parameter in scope.model.parameters())
+
+
+def test_a_classifier_learns_against_a_memory_and_its_boundary_is_validations():
+    lm = tiny_model("bert_masked", seed=3)
+    scope = EmbeddingScope(lm.model.base_model, lm.tokenizer)
+    settings = PartSettings(
+        steps=60, batch=3, lr=3e-3, negatives="likeliest", memory=8, validate_every=30, validation_batches=4
+    )
+    made = train_scope(scope, teacher(), teacher(), settings)
+    before = made["history"][[entry["step"] for entry in made["history"]].index(made["best_step"])]
+    after = made["at_scale"]
+    assert scope.scale == made["scale"] != 1
+    assert after["covered"] + after["left_alone"] >= before["covered"] + before["left_alone"]
+    lm = tiny_model("bert_two_classes")
+    with pytest.raises(ConfigError, match="against a memory"):
+        train_scope(CrossScope(lm.model, lm.tokenizer), teacher(), teacher(), settings)
 
 
 def test_a_counterfactual_model_learns_answers():
