@@ -5,6 +5,7 @@ What a profile's plug-ins (envs/requirements-*.txt) decide is checked where they
 
 import importlib.util
 import os
+import re
 import shutil
 
 import pytest
@@ -36,6 +37,12 @@ def profile_file(name):
 def bare(tmp_path_factory):
     """A copy of the checkout as it is."""
     return copy_sources(tmp_path_factory.mktemp("bare"))
+
+
+def files_of_the_bucket():
+    """Return the patterns of the files that docs/clusters.md tells its readers to put into the bucket."""
+    command = re.search(r"git ls-files (.*)\); do", (REPOSITORY / "docs/clusters.md").read_text())
+    return re.findall(r"'(\S+)'", command[1])
 
 
 def unknown_options(settings, plugin):
@@ -70,7 +77,7 @@ def test_profiles_plan_a_run(bare, profile, tmp_path):
         pytest.skip(f"not installed: {', '.join(missing)}")
     arguments = ["-n", "--quiet", "rules", "--workflow-profile", f"profiles/{profile}", *SMOKE]
     if profile == "kubernetes":
-        for file in [*bare.glob("papers/*/reported.csv"), *bare.glob("papers/*/*.yaml")]:
+        for file in [file for pattern in files_of_the_bucket() for file in bare.glob(pattern)]:
             target = tmp_path / file.relative_to(bare)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)
