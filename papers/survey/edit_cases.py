@@ -126,7 +126,7 @@ def run_method(job: Job, listener: Listener, name: str, editor: Editor, given: M
                 listener,
                 name,
                 editor,
-                job.blocks_of(size, edited),
+                job.blocks_of(size, edited if size > len(cases) else cases),
                 lambda case: few_probes(case) if case.case_id in known else [],
                 size,
                 costs,

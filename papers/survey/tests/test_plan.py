@@ -29,7 +29,7 @@ def words_after(words, name):
 
 
 def test_trained_files_are_named_by_form_and_the_others_left_out():
-    wildcards = SimpleNamespace(decoder="world-context", job="single")
+    wildcards = SimpleNamespace(decoder="world-small", job="single")
     folders = {name: f"folder_of_{name}" for name in plan().trained(wildcards)}
     assert set(folders) == {"survey_counterfact", "survey_zsre", "serac_requests"}
     methods = json.loads(plan().methods(wildcards, folders))
@@ -58,7 +58,7 @@ def test_a_taught_decoder_has_the_settings_of_the_one_that_it_was_made_from():
 
 
 def test_what_training_costs_is_read_where_it_was_measured():
-    words = plan().measuring(SimpleNamespace(decoder="world-context"))
+    words = plan().measuring(SimpleNamespace(decoder="world-small"))
     training = json.loads(words_after(words, "--training"))
     assert training["zsre/ke"] == "benchmarks/survey/train_editors/zsre.jsonl"
     assert training["serac"] == "benchmarks/serac/train_parts/requests.jsonl"
@@ -74,7 +74,7 @@ def test_items_read_all_models_and_compare_with_what_they_stand_for():
     assert len(pairs) == 6
     compared = json.loads(made.comparison({"world-qa": "t5-xl"}))
     assert compared == {
-        "stands_for": {"world-context": "gpt-j", "world-qa": "t5-xl"},
+        "stands_for": {"world-small": "gpt-j", "world-qa": "t5-xl"},
         "exact": False,
         "scale": "laptop",
     }

@@ -141,7 +141,8 @@ def test_changes_that_cancel_leave_no_growth():
 
 def test_a_batch_edits_others_beside_its_cases_and_asks_about_the_cases_alone():
     cases, others = [case(1), case(2, "Space Needle")], [case(3, "French"), case(4, "Seattle")]
-    job, lm = Job("batch", 2, sizes=[2, 4, 8], others={"counterfact": 2}), tiny_lm()
+    bounds = {"new_tokens": 6, "max_tokens": 64}
+    job, lm = Job("batch", 2, sizes=[2, 4, 8], others={"counterfact": 2}, **bounds), tiny_lm()
     *_, found = run_form(job, lm, "counterfact", {"ft": FT}, Material(cases, others=others), None)
     assert {row.protocol: {r.case_id for r in found.rows if r.protocol == row.protocol} for row in found.rows} == {
         "batch:2/counterfact": {1, 2},
