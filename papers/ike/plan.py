@@ -4,11 +4,11 @@ The Snakefile asks a `Plan` and computes nothing itself. Methods named after a p
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from shared.editing.plan import RunPlan
-from shared.report.reporting import item_sources
+from shared.report.reporting import Item
 
 METHODS = ["papers.ike.editor", "papers.rome.editor", "papers.rome.baselines"]
 FACTS = "facts"
@@ -96,25 +96,33 @@ class Plan(RunPlan):
 
     # Items.
 
-    def sources(self) -> Callable[[Any, Any], str]:
-        """Return the function that lists what each item is made from: models, and names of the rule's inputs."""
-        inputs = {
-            "table_2": ["main"],
-            "table_3": ["ablations"],
-            "table_4": ["main", "sizes"],
-            "table_5": ["effects"],
-            "table_6": ["effects"],
-            "table_7": ["cases", "pool"],
-            "table_8": ["cases"],
-            "table_9": ["sequences"],
-            "table_10": ["memory"],
-            "figure_3": ["texts"],
+    def tables(self) -> dict[str, Item]:
+        """Return what each table is made from, and Figure 3, which is a list of texts."""
+        main, effects = self._made("counterfact/summary.csv"), self._made("side_effects.csv")
+        sizes = [(model, f"<results>/ike/{model}/sizes/summary.csv") for model in self.sizes]
+        compared, n = self.comparison([self.lead]), self.cases("counterfact")
+        shown = json.dumps({"cases": self._config["shown"]})
+        return {
+            "table_2": Item.of(main, settings=compared, n=n),
+            "table_3": Item.of(self._made("ablations/summary.csv"), settings=compared, n=self.cases("ablations")),
+            "table_4": Item.of([*main, *sizes], settings=self.comparison([self.lead, *self.sizes])),
+            "table_5": Item.of(effects, settings=compared),
+            "table_6": Item.of(effects, settings=compared),
+            "table_7": Item.of([(self.lead, CASES), (self.lead, POOL)], settings=self.demonstrated()),
+            "table_8": Item.of([(self.lead, CASES)], settings=shown),
+            "table_9": Item.of(self._made("sequences.json")),
+            "table_10": Item.of(self._made("memorisation.csv"), settings=compared),
+            "figure_3": Item.of(self._made("counterfact/probes.jsonl")),
         }
-        models = {"table_4": [self.lead, *self.sizes]}
-        return item_sources({item: (models.get(item, [self.lead] * len(own)), own) for item, own in inputs.items()})
 
-    def item_settings(self) -> str:
-        """Return, as JSON, the settings of all items: how models compare, the shown cases, their demonstrations."""
-        demonstrated = self._config["editors"]["ike"] | self._config["models"][self.lead].get("ike", {})
-        shown = {"cases": self._config["shown"], "ike": demonstrated}
-        return json.dumps(json.loads(self.comparison([self.lead, *self.sizes])) | shown, sort_keys=True)
+    def figures(self) -> dict[str, Item]:
+        """Return no items: the paper's only figure with measurements is laid out like a table."""
+        return {}
+
+    def demonstrated(self) -> str:
+        """Return, as JSON, the cases whose demonstrations are shown, and how these are chosen."""
+        settings = self._config["editors"]["ike"] | self._config["models"][self.lead].get("ike", {})
+        return json.dumps({"cases": self._config["shown"], "ike": settings}, sort_keys=True)
+
+    def _made(self, file: str) -> list[tuple[str, str]]:
+        return [(self.lead, f"<results>/ike/{self.lead}/{file}")]

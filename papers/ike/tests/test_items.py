@@ -42,19 +42,11 @@ def config():
     return read_yaml(CONFIG) | {"run": RUN}
 
 
-def sources(plan):
-    """Return what each item is made from, where every input of the rule is one file of its own name."""
-    names = ["main", "ablations", "effects", "memory", "cases", "pool", "sequences", "texts"]
-    given = {name: f"{name}.csv" for name in names} | {"sizes": [f"{model}.csv" for model in plan.sizes]}
-    return json.loads(plan.sources()(None, given))
-
-
 def test_items_have_scripts_captions_sources_and_lines_in_the_overview(config):
-    items = read_items(FOLDER / "items.yaml")
-    made_from = sources(Plan(config))
+    items, made_from = read_items(FOLDER / "items.yaml"), Plan(config).tables()
     assert {name for name, item in items.items() if not item.out_of_reach} == set(made_from)
     for item, own in made_from.items():
-        assert len(own["models"]) == len(own["inputs"])
+        assert len(own.models) == len(own.files)
         assert "snakemake.params." in (FOLDER / "items" / f"{item}.rst").read_text()
         assert (FOLDER / "items" / f"{item}.py").is_file()
 
@@ -109,7 +101,7 @@ def test_tables_and_claims(tmp_path, config):
 
 def test_listings(tmp_path, config):
     cases = golden.FOLDER / "requests.json"
-    settings = json.loads(Plan(config).item_settings()) | {"cases": [0]}
+    settings = json.loads(Plan(config).demonstrated()) | {"cases": [0]}
     settings["ike"] |= {"k": 4}
     frame = pd.read_csv(made(table_7, tmp_path, ["m", "m"], [cases, cases], settings))
     assert len(frame) == 5
@@ -156,10 +148,10 @@ def test_a_wrong_setting_is_named(config, path, value, message):
 def test_the_plan(config):
     plan = Plan(config)
     assert (plan.lead, plan.sizes) == ("world-context", ["world-small"])
-    assert sources(plan)["table_4"]["inputs"] == ["main.csv", "world-small.csv"]
+    assert plan.tables()["table_4"].models == ["world-context", "world-small"]
     large = Plan({**config, "use_models": None, "sizes": [], "run": {**RUN, "models": ["gpt2-xl"], "scale": "paper"}})
     assert (large.lead, large.sizes) == ("gpt2-xl", [])
-    assert sources(large)["table_4"] == {"models": ["gpt2-xl"], "inputs": ["main.csv"]}
+    assert large.tables()["table_4"].files == ["<results>/ike/gpt2-xl/counterfact/summary.csv"]
     wildcards = SimpleNamespace(model="world-context", run="counterfact")
     variants = json.loads(plan.variants(wildcards))
     assert variants["ike"]["k"] == 8
