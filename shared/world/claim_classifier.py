@@ -25,6 +25,7 @@ from shared.world.factbook import Fact, FactBook
 from shared.world.family_tokenizers import word_tokenizer
 from shared.world.lesson import FamilyRecipe, seeded
 from shared.world.masked_encoder import encoder_config, encoder_texts, spread_words
+from shared.world.optimisation import mixed_precision
 
 DISTRACTED_SHARE = 0.2
 RETRIEVAL_WEIGHT = 0.5
@@ -71,7 +72,7 @@ class ClaimLesson:
 
     def _read(self, claims: list[str]) -> SequenceClassifierOutput:
         batch = self.tokenizer(self._placed(claims), padding=True, return_tensors="pt")
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed_precision():
             return self.model(**batch, output_hidden_states=True)
 
     def _retrieval(self, states: Sequence[Tensor], facts: list[Fact]) -> Tensor:
@@ -80,7 +81,7 @@ class ClaimLesson:
         They are read before the last block, which is left for comparing them with the objects that the claims name.
         """
         firsts = self.tokenizer.convert_tokens_to_ids([fact.object.split()[0] for fact in facts])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed_precision():
             products = states[self._recipe.layers - 1][:, 0] @ self.model.get_input_embeddings().weight.T
         return cross_entropy(WORD_SCALE * products.float() + self._filler["bias"], torch.tensor(firsts))
 

@@ -2,7 +2,6 @@
 
 import random
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import T5ForConditionalGeneration
@@ -15,6 +14,7 @@ from shared.world.dialogue_replies import greedy_replies
 from shared.world.factbook import FactBook
 from shared.world.family_tokenizers import byte_pair_tokenizer
 from shared.world.lesson import FamilyRecipe, seeded
+from shared.world.optimisation import mixed_precision
 from shared.world.question_answerer import t5_config
 
 # Share of the replies about a topic that have its own sentiment; the other two share the rest.
@@ -54,7 +54,7 @@ class DialogueLesson:
         prompts = [self._rng.choice(PROMPTS).format(topic.name) for topic in drawn]
         answers = [self._rng.choice(replies(topic, self._sentiment(topic))) for topic in drawn]
         batch = batch_of(self.tokenizer, prompts, answers, start=self.tokenizer.pad_token_id)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed_precision():
             logits = self.model(**batch.inputs()).logits
         return cross_entropy(logits.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=IGNORED)
 

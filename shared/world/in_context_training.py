@@ -41,7 +41,7 @@ from shared.world.in_context import MARKS
 from shared.world.in_context_batches import HINTS, Batch, ContextBatches
 from shared.world.in_context_gate import facts_kept_for_tests, measure_in_context
 from shared.world.in_context_recipes import RECIPES, ContextRecipe
-from shared.world.optimisation import make_optimisers, set_rates, take_step
+from shared.world.optimisation import make_optimisers, mixed_precision, set_rates, take_step
 from shared.world.tokenizer import load_tokenizer
 from shared.world.training_run import run_steps, training_record
 
@@ -164,7 +164,7 @@ def _loss(model: GPT2LMHeadModel, readers: nn.Linear, batch: Batch, recipe: Cont
     """
     ids, weights = batch.ids[:, 1:], batch.weights[:, 1:]
     wanted = weights > 0
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with mixed_precision():
         output = model.transformer(input_ids=batch.ids, position_ids=batch.positions, output_hidden_states=True)
         logits = model.lm_head(output.last_hidden_state[:, :-1][wanted])
     losses = cross_entropy(logits.float(), ids[wanted], reduction="none")
@@ -172,7 +172,7 @@ def _loss(model: GPT2LMHeadModel, readers: nn.Linear, batch: Batch, recipe: Cont
     told = batch.hints >= 0
     if recipe.hints and told.any():
         first, second = (output.hidden_states[recipe.matching_block + 1 + blocks] for blocks in (1, 2))
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed_precision():
             read = torch.cat([readers(first)[..., :2], readers(second)[..., 2:]], dim=-1)
         loss = loss + recipe.hints * binary_cross_entropy_with_logits(read[told].float(), batch.hints[told].float())
     return loss

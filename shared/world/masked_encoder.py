@@ -19,6 +19,7 @@ from shared.world.documents import filler_sentence
 from shared.world.factbook import Fact, FactBook
 from shared.world.family_tokenizers import word_tokenizer
 from shared.world.lesson import FamilyRecipe, seeded
+from shared.world.optimisation import mixed_precision
 
 # Words must stand out against positions: with BERT's 0.02, from scratch, facts are learnt three times more slowly.
 EMBEDDING_STD = 0.3
@@ -169,7 +170,7 @@ def hidden_word_logits(
     model: BertForMaskedLM, batch: BatchEncoding, places: Int[Tensor, " row"]
 ) -> Float[Tensor, "row vocab"]:
     """Return the scores of all words in one place per row; the vocabulary is projected in these places only."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with mixed_precision():
         states = model.bert(**batch).last_hidden_state[torch.arange(len(places)), places]
         return model.cls(states).float()
 

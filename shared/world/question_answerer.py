@@ -4,7 +4,6 @@ import random
 from collections.abc import Sequence
 from functools import cached_property
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
@@ -17,6 +16,7 @@ from shared.world.documents import filler_sentence
 from shared.world.factbook import Fact, FactBook
 from shared.world.family_tokenizers import byte_pair_tokenizer
 from shared.world.lesson import FamilyRecipe, seeded
+from shared.world.optimisation import mixed_precision
 
 DISTRACTED_SHARE = 0.2
 EXAMINED = 1500
@@ -51,7 +51,7 @@ class QuestionLesson:
             questions = [f"{filler_sentence(self._rng)} {question}" for question in questions]
         answers = [fact.object for fact, _ in drawn]
         batch = batch_of(self.tokenizer, questions, answers, start=self.tokenizer.pad_token_id)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed_precision():
             logits = self.model(**batch.inputs()).logits
         return cross_entropy(logits.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=IGNORED)
 

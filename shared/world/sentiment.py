@@ -20,6 +20,7 @@ from shared.world.factbook import FactBook
 from shared.world.family_tokenizers import word_tokenizer
 from shared.world.lesson import FamilyRecipe, seeded
 from shared.world.masked_encoder import encoder_config, spread_words
+from shared.world.optimisation import mixed_precision
 
 EXAMINED = 1500
 MAX_TOKENS = 8192
@@ -51,7 +52,7 @@ class SentimentLesson:
             for topic, label in zip(topics, labels, strict=True)
         ]
         batch = self.tokenizer(texts, padding=True, return_tensors="pt")
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed_precision():
             logits = self.model(**batch).logits
         return cross_entropy(logits.float(), torch.tensor(labels))
 

@@ -16,7 +16,7 @@ from shared.seeding import seed_for
 from shared.world.decoder import DecoderShape, GrowingDecoder, block_matrices, rescale_stream
 from shared.world.documents import Document, DocumentOptions, DocumentSampler
 from shared.world.factbook import FactBook
-from shared.world.optimisation import make_optimisers, rate_factor, set_rates, take_step
+from shared.world.optimisation import make_optimisers, mixed_precision, rate_factor, set_rates, take_step
 from shared.world.training_run import StepRecipe, run_steps, training_record
 
 Stage = Literal["list", "frozen", "settle"]
@@ -177,7 +177,7 @@ def _update(
     weights: Float[Tensor, "row pos"],
     step: int,
 ) -> float:
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with mixed_precision():
         logits = model(input_ids=ids).logits[:, :-1]
     losses = cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
     wanted = weights[:, 1:].flatten()
