@@ -9,12 +9,15 @@ are not imported leave it as it is. Imports by computed name are invisible to it
 import ast
 import functools
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from shared.errors import ConfigError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def code_digest(*modules: str, files: Sequence[str | Path] = (), root: str | Path = REPOSITORY) -> str:
@@ -31,7 +34,7 @@ def code_digest(*modules: str, files: Sequence[str | Path] = (), root: str | Pat
     root = Path(root)
     digest = hashlib.sha256()
     for name, path in sorted(closure(modules, root).items()):
-        digest.update(f"{name}\n{_logic(path, path.stat().st_mtime_ns)}\n".encode())
+        digest.update(f"{name}\n{_read(name, path, path.stat().st_mtime_ns).logic}\n".encode())
     for file in sorted(map(str, files)):
         if not (root / file).is_file():
             raise ConfigError(f"code_digest: no file {file} under {root}; correct the name in the rule's `params`")
@@ -46,6 +49,7 @@ def closure(modules: Sequence[str], root: str | Path = REPOSITORY) -> dict[str, 
         ConfigError: if one of `modules` does not exist below `root`.
     """
     root = Path(root)
+    rooms = {entry.stem for entry in root.iterdir()}
     found: dict[str, Path] = {}
     seen: set[str] = set()
     waiting = list(modules)
@@ -56,52 +60,55 @@ def closure(modules: Sequence[str], root: str | Path = REPOSITORY) -> dict[str, 
             waiting.append(f"{name}.__main__")
     while waiting:
         name = waiting.pop()
-        if name in seen:
+        if name in seen or name.partition(".")[0] not in rooms:
             continue
         seen.add(name)
         path = _file_of(name, root)
         if path is None:
             continue
         found[name] = path
-        waiting += _imports(name, path, path.stat().st_mtime_ns)
+        waiting += _read(name, path, path.stat().st_mtime_ns).imports
         if "." in name:
             waiting.append(name.rpartition(".")[0])
     return found
 
 
 def _file_of(name: str, root: Path) -> Path | None:
-    stem = root.joinpath(*name.split("."))
-    for path in (stem.with_name(stem.name + ".py"), stem / "__init__.py"):
-        if path.is_file():
-            return path
+    stem = os.path.join(root, *name.split("."))
+    for path in (f"{stem}.py", os.path.join(stem, "__init__.py")):
+        if os.path.isfile(path):
+            return Path(path)
     return None
 
 
+class _Source(NamedTuple):
+    """What a digest needs of a module: the names that it imports, and a digest of its syntax tree."""
+
+    imports: tuple[str, ...]
+    logic: str
+
+
 @functools.cache
-def _imports(name: str, path: Path, modified_ns: int) -> tuple[str, ...]:
-    """Return the names that a module imports; `modified_ns` only keys the cache."""
+def _read(name: str, path: Path, modified_ns: int) -> _Source:
+    """Parse a module, once for all digests that cover it; `modified_ns` only keys the cache."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found: dict[str, None] = {}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= dict.fromkeys(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = package.split(".")
-                above = parents[: len(parents) - node.level + 1]
-                base = ".".join([*above, *([node.module] if node.module else [])])
-            # `from package import name` may bring a module as well as an attribute.
-            found |= dict.fromkeys([base, *(f"{base}.{alias.name}" for alias in node.names)])
-    return tuple(found)
-
-
-@functools.cache
-def _logic(path: Path, modified_ns: int) -> str:
-    """Return the module's syntax tree as text, without docstrings; `modified_ns` only keys the cache."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node, clean=False) is not None:
+            found |= dict.fromkeys(_brought(node, package))
+        elif isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    return _Source(tuple(found), hashlib.sha256(ast.dump(tree).encode()).hexdigest())
+
+
+def _brought(node: ast.ImportFrom, package: str) -> list[str]:
+    """Return the names that `from base import name` may bring: each may be a module as well as an attribute."""
+    base = node.module or ""
+    if node.level:
+        parents = package.split(".")
+        above = parents[: len(parents) - node.level + 1]
+        base = ".".join([*above, *([node.module] if node.module else [])])
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
