@@ -21,8 +21,10 @@ def patch(options: argparse.Namespace) -> None:
     A killed run goes on where it stopped: each patch stands in a folder beside the file until all are made.
 
     Raises:
-        DataError: a file cannot be used, or the model makes none of the mistakes.
+        DataError: a file cannot be used, the file of patches exists, or the model makes none of the mistakes.
     """
+    if options.patches.exists():
+        raise DataError(f"{options.patches} exists: its patches would be lost; give another name, or delete it first")
     device = runtime.start(options.threads, options.device)
     lm = load_model(options.model, kind=options.kind, device=device)
     mistakes = tuple(read_examples(options.mistakes)[: options.first])
@@ -51,7 +53,10 @@ def patch(options: argparse.Namespace) -> None:
         path.unlink()
     rounds.rmdir()
     [row] = stream_rows(editing, {})
-    say(f"{row['edits']} mistakes mended with {row['patches']} patches, written to {options.patches}")
+    mended = sum(edit.right for edit in stream.edits)
+    say(f"{mended} of {row['edits']} mistakes mended with {row['patches']} patches, written to {options.patches}")
+    if mended < row["edits"]:
+        say("  a larger --max-steps or a smaller --memory-weight mends more, the latter at the cost of other answers")
     say(f"  right after the last edit: {_percent(row['edit_retain_rate'])} of them")
     if options.memory:
         say(

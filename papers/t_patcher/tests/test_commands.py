@@ -32,6 +32,8 @@ def test_patches_are_made_listed_and_removed(tmp_path, capsys):
     assert main(["patch", *given, *more]) == 0
     assert "mistakes mended with" in capsys.readouterr().out
     assert not list(tmp_path.glob("*.rounds"))
+    assert main(["patch", *given, *more]) == 1
+    assert "its patches would be lost" in capsys.readouterr().err
     patches, info = Patches.load(file)
     assert main(["list", "--patches", file]) == 0
     assert capsys.readouterr().out.startswith(f"{len(patches)} patches for")
@@ -42,6 +44,21 @@ def test_patches_are_made_listed_and_removed(tmp_path, capsys):
     assert str(gone) in json.loads(info["mistakes"]).keys() - json.loads(later["mistakes"]).keys()
     assert main(["remove", "--patches", file, "--examples", "99"]) == 1
     assert "no patch was made for [99]" in capsys.readouterr().err
+
+
+def test_mistakes_that_stay_are_not_counted_as_mended(tmp_path, capsys):
+    lm = tiny_model("t5")
+    lm.model.save_pretrained(tmp_path / "model")
+    lm.tokenizer.save_pretrained(tmp_path / "model")
+    given = ["--model", str(tmp_path / "model"), "--kind", "seq2seq", "--patches", str(tmp_path / "mine.safetensors")]
+    files = [f"--{name}={write(tmp_path / name, 6, seed)}" for seed, name in enumerate(("mistakes", "memory"))]
+    # One update from a start that is drawn at random, of patches that weigh the memory alone.
+    assert main(["patch", *given, *files, "--max-steps", "1", "--memory-weight", "1e6"]) == 0
+    told = capsys.readouterr().out
+    stay = told.count("NOT mended")
+    assert stay
+    assert f"{told.count(' steps') - stay} of {told.count(' steps')} mistakes mended" in told
+    assert "a larger --max-steps" in told
 
 
 def test_records_without_one_answer_or_another_wording_are_left_out(tmp_path):
