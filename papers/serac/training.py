@@ -26,7 +26,7 @@ from shared.inference.text_batches import IGNORED, answered, collate, prediction
 from shared.model.models import LM
 from shared.seeding import seed_for
 from shared.world.lesson import in_block
-from shared.world.optimisation import make_optimisers, set_rates
+from shared.world.optimisation import make_optimisers, mixed_precision, set_rates
 
 log = logging.getLogger(__name__)
 # Stands for 1 - g where that is 0 in the authors' code.
@@ -230,7 +230,8 @@ def fit(
     began, history, best = time.monotonic(), [], None
     for step in tqdm(range(settings.steps), desc=title, disable=None):
         set_rates(optimisers, min((step + 1) / warm_up, (settings.steps - step) / settings.steps))
-        value = loss()
+        with mixed_precision():
+            value = loss()
         if not torch.isfinite(value):
             raise NumericalError(f"{title}, step {step}: the loss is {value.item()}; lower lr ({settings.lr})")
         value.backward()
