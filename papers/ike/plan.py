@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.editing.plan import RunPlan
+from shared.learning.study_plan import module_names
 from shared.report.reporting import Item
 
-METHODS = ["papers.ike.editor", "papers.rome.editor", "papers.rome.baselines"]
+METHODS = ["papers.ike.editor", "papers.rome.editor", "papers.rome.baselines", "papers.mend.editor"]
+# Of the trained editor.
+LEARNED = ["papers.mend.method"]
 FACTS = "facts"
 CASES, POOL = "<results>/ike/data/cases.json", "<results>/ike/data/pool.json"
 
@@ -35,8 +38,8 @@ class Plan(RunPlan):
         return CASES
 
     def edit_inputs(self, wildcards: Any) -> dict[str, Any]:
-        """Return the further files that a run reads: the pool of demonstrations."""
-        return {"pool": POOL}
+        """Return the further files that a run reads: the pool of demonstrations, folders of trained editors."""
+        return super().edit_inputs(wildcards) | {"pool": POOL}
 
     def evaluation(self, wildcards: Any, input: Any) -> str:  # noqa: A002
         """Return the options of `shared.editing.edit_cases` that a run's files and settings decide."""
@@ -63,6 +66,21 @@ class Plan(RunPlan):
         named = " ".join(f"--{name} {input[name]}" for name in self.split_inputs(wildcards))
         size = "" if self._config["pool"] is None else f" --pool-size {self._config['pool']}"
         return f"{named} --tested {self._config['tested']}{size}"
+
+    # The trained editor.
+
+    def learner(self) -> str:
+        """Return the card of the decoder that an editor is trained for."""
+        return f"<results>/models/{self._config['training']['model']}/card.json"
+
+    def training(self) -> list[str]:
+        """Return the words that tell `shared.learning.learn_editors` how, to be quoted in a command."""
+        own, seed = self._config["training"], self._config["run"]["seed"]
+        words = ["--methods", *LEARNED, "--kind", "decoder", "--format", "counterfact", "--seed", str(seed)]
+        words += ["--modules", json.dumps(module_names(own["weights"])), "--variants", json.dumps(own["editors"])]
+        # The test cases are the first records.
+        words += ["--held-out", str(self._config["tested"]), "--validation", str(own["validation"])]
+        return [*words, "--max-tokens", str(own["max_tokens"]), *self.device.split()]
 
     # Time-aware editing.
 

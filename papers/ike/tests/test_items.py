@@ -9,7 +9,7 @@ import pytest
 
 from papers.ike import __main__ as command
 from papers.ike.items import figure_3, table_2, table_3, table_4, table_5, table_6, table_7, table_8, table_9, table_10
-from papers.ike.plan import Plan
+from papers.ike.plan import POOL, Plan
 from papers.ike.tests import golden
 from shared.data.probes import ProbeRow
 from shared.errors import ConfigError
@@ -24,7 +24,7 @@ from shared.settings import check_settings, read_yaml
 FOLDER = Path(__file__).resolve().parent.parent
 CONFIG, SCHEMA, REPORTED = FOLDER / "config.yaml", FOLDER / "config.schema.yaml", FOLDER / "reported.csv"
 METRICS = [f"{kind}_{what}" for kind in ("efficacy", "paraphrase", "neighborhood") for what in ("score", "magnitude")]
-EDITORS = ["none", "ft", "rome", "prompt", "ike"]
+EDITORS = ["none", "ft", "mend", "rome", "prompt", "ike"]
 RUN = {
     "models": ["world-small"],
     "device": "cpu",
@@ -73,8 +73,8 @@ def test_tables_and_claims(tmp_path, config):
     stands = json.loads(Plan(config).comparison(["world-context"]))
     own = summary(tmp_path / "s.csv", EDITORS, [*METRICS, "score"])
     table = read_csv(made(table_2, tmp_path, ["world-context"], [own], stands))
-    assert set(table[table["status"] == NOT_RUN]["method"]) == {"mend", "none", "prompt", "ike"}
-    assert set(table[(table["status"] == NOT_RUN) & (table["model"] == "world-context")]["method"]) == {"mend"}
+    assert set(table[table["status"] == NOT_RUN]["model"]) == {"opt-175b"}
+    assert set(table[table["model"] == "world-context"]["method"]) == set(EDITORS)
     ablations = list(config["runs"]["ablations"]["variants"])
     own = summary(tmp_path / "a.csv", ["none", *ablations], [*METRICS, "score"])
     table = read_csv(made(table_3, tmp_path, ["world-context"], [own], stands))
@@ -152,8 +152,13 @@ def test_the_plan(config):
     large = Plan({**config, "use_models": None, "sizes": [], "run": {**RUN, "models": ["gpt2-xl"], "scale": "paper"}})
     assert (large.lead, large.sizes) == ("gpt2-xl", [])
     assert large.tables()["table_4"].files == ["<results>/ike/gpt2-xl/counterfact/summary.csv"]
+    # A model without a trained editor goes without its row.
+    assert "mend" not in json.loads(large.variants(SimpleNamespace(model="gpt2-xl", run="counterfact")))
     wildcards = SimpleNamespace(model="world-context", run="counterfact")
-    variants = json.loads(plan.variants(wildcards))
+    inputs = plan.edit_inputs(wildcards)
+    assert inputs == {"trained_ike_counterfact": "<results>/ike/studies/counterfact/editors", "pool": POOL}
+    variants = json.loads(plan.variants(wildcards, inputs))
+    assert variants["mend"] == {"editor": "mend", "file": f"{inputs['trained_ike_counterfact']}/mend.safetensors"}
     assert variants["ike"]["k"] == 8
     assert variants["prompt"] == {"editor": "prompt", "probe_tokens": 32}
     files = plan.memory_inputs(wildcards)
@@ -161,6 +166,14 @@ def test_the_plan(config):
     assert "--pool <results>/ike/data/pool.json" in options
     assert "--first 40" in options
     assert plan.split_options(wildcards, plan.split_inputs(wildcards)).endswith("--tested 240 --pool-size 300")
+
+
+def test_the_trained_editor_sees_no_test_case(config):
+    plan = Plan(config)
+    words = plan.training()
+    assert int(words[words.index("--held-out") + 1]) == config["tested"]
+    trained = [model for model, own in config["models"].items() if own.get("trained")]
+    assert [f"<results>/models/{model}/card.json" for model in trained] == [plan.learner()]
 
 
 def test_command_line(tmp_path, capsys):
