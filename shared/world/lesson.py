@@ -1,15 +1,10 @@
 """Training a further family from scratch: its recipe, what a family teaches, and the loop over steps."""
 
-import dataclasses
-import logging
-import sys
-import time
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shared.errors import ConfigError
@@ -17,8 +12,7 @@ from shared.model.models import LM
 from shared.seeding import seed_for
 from shared.world.factbook import FactBook
 from shared.world.optimisation import make_optimisers, rate_factor, set_rates, take_step
-
-logger = logging.getLogger(__name__)
+from shared.world.training_run import run_steps, training_record
 
 # Least factor on the base rates in the first of two parts.
 FIRST_LOWEST = 0.1
@@ -125,24 +119,14 @@ def train(lesson: Lesson, book: FactBook, recipe: FamilyRecipe, seed: int) -> di
         weight_decay=recipe.weight_decay,
     )
     lesson.learner.train()
-    losses: list[float] = []
-    began = time.monotonic()
-    for step in tqdm(range(recipe.steps), desc="training", disable=not sys.stderr.isatty()):
+
+    def one_step(step: int) -> float:
         set_rates(optimisers, recipe.rate_at(step))
-        losses.append(take_step(lesson.loss(step), lesson.learner.parameters(), optimisers, step))
-        if (step + 1) % 100 == 0:
-            mean = sum(losses[-100:]) / 100
-            logger.info("step %d/%d loss %.3f %.0f s", step + 1, recipe.steps, mean, time.monotonic() - began)
+        return take_step(lesson.loss(step), lesson.learner.parameters(), optimisers, step)
+
+    losses, seconds = run_steps(recipe.steps, one_step)
     lesson.learner.eval()
-    return {
-        "recipe": dataclasses.asdict(recipe),
-        "seed": seed,
-        "facts": {"name": book.name, "seed": book.seed, "count": len(book.facts)},
-        "parameters": lesson.model.num_parameters(),
-        "threads": torch.get_num_threads(),
-        "seconds": round(time.monotonic() - began, 1),
-        "losses": [round(loss, 4) for loss in losses],
-    }
+    return training_record(recipe, book, seed, lesson.model, losses, seconds)
 
 
 def in_block(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What every training of a decoder shares: the settings of its steps, the loop over them, and the record of the run."""
+"""What trainings share: the settings of a decoder's steps, the loop over steps, and the record of the run."""
 
 import dataclasses
 import logging
@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from shared.errors import ConfigError
 from shared.world.factbook import FactBook
+from shared.world.optimisation import product_format
 
 logger = logging.getLogger(__name__)
 
@@ -63,16 +64,21 @@ def run_steps(steps: int, one_step: Callable[[int], float]) -> tuple[list[float]
 
 
 def training_record(
-    recipe: StepRecipe, book: FactBook, seed: int, model: PreTrainedModel, losses: list[float], seconds: float
+    recipe: Any, book: FactBook, seed: int, model: PreTrainedModel, losses: list[float], seconds: float
 ) -> dict[str, Any]:
-    """Return what is kept of a training run: what determined it, its size, its losses and its seconds."""
+    """Return what is kept of a training run: what determined it, its size, its losses and its seconds.
+
+    Args:
+        recipe: a dataclass.
+        losses: of all steps, in nats.
+    """
     return {
         "recipe": dataclasses.asdict(recipe),
         "seed": seed,
         "facts": {"name": book.name, "seed": book.seed, "count": len(book.facts)},
         "parameters": model.num_parameters(),
         "threads": torch.get_num_threads(),
-        "tokens": len(losses) * recipe.tokens,
+        "products": str(product_format()),
         "seconds": round(seconds, 1),
         "losses": [round(loss, 4) for loss in losses],
     }
