@@ -74,7 +74,9 @@ def test_finished_problems_leave_at_their_own_step():
     problems = [_problem(lm, number) for number in range(4)]
     free = VectorSettings(n_steps=12, lr=0.3, weight_decay=0.0, clamp_norm_factor=50.0, stop_below=0.0)
     finals = sorted(result.terms[6, 0].item() for result in optimise_vectors(lm, problems, LAYER, settings=free))
-    settings = VectorSettings(n_steps=12, lr=0.3, weight_decay=0.0, clamp_norm_factor=50.0, stop_below=finals[2])
+    # Between two problems' losses: at one of them, rounding would decide.
+    halfway = (finals[1] + finals[2]) / 2
+    settings = VectorSettings(n_steps=12, lr=0.3, weight_decay=0.0, clamp_norm_factor=50.0, stop_below=halfway)
     together = optimise_vectors(lm, problems, LAYER, settings=settings)
     assert len({len(result.terms) for result in together}) > 1
     for result, problem in zip(together, problems, strict=True):

@@ -107,7 +107,7 @@ def make_figure(module, folder, tmp_path, inputs, **settings):
     words += ["--settings", json.dumps(SETTINGS | settings)]
     words += [word for name, path in paths.items() for word in (f"--{name}", path)]
     figure_main(module.make, "test", [str(word) for word in words])
-    assert paths["png"].stat().st_size > 5000
+    assert paths["png"].stat().st_size > 2000
     return pd.read_csv(paths["csv"])
 
 

@@ -33,7 +33,7 @@ def test_equals_the_authors_numbers(method):
             # One weight whose gradient nearly cancels is excepted, see tests/golden/ft/README.md.
             assert difference.max() < 5e-5
             difference[difference.argmax()] = 0
-        assert difference.norm() < (1e-5 if method == "ft" else 1e-4) * weight.norm()
+        assert difference.norm() < (1e-5 if method == "ft" else 2e-4) * weight.norm()
         assert relative(edit.deltas[0].bias, bias) < 1e-5
         assert edit.info["n_epochs"] == len(losses[f"{case}.{method}"])
         assert edit.info["loss"] == pytest.approx(losses[f"{case}.{method}"][-1], rel=1e-6)
