@@ -13,7 +13,9 @@ ROOMS = ["shared", "papers", "workflow", "tests"]
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_RULE_LINES = 400, 80, 25
 FILES = sorted(file for room in ROOMS for file in (REPOSITORY / room).rglob("*.py"))
 SNAKEFILES = sorted(
-    [*REPOSITORY.glob("workflow/*.smk"), *REPOSITORY.glob("papers/*/Snakefile"), REPOSITORY / "Snakefile"]
+    file
+    for pattern in ("Snakefile", "workflow/*.smk", "papers/*/Snakefile", "papers/*/*.smk", "papers/*/rules/*.smk")
+    for file in REPOSITORY.glob(pattern)
 )
 
 
