@@ -28,8 +28,8 @@ def mixed_precision() -> torch.autocast:
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=product_format() is torch.bfloat16)
 
 
-class Muon(torch.optim.Muon):
-    """Muon, with the matrices of one shape in one batch of products and in `product_format()`.
+class FloatMuon(torch.optim.Muon):
+    """Muon in float32, with the matrices of one shape in one batch of products.
 
     torch's takes one matrix after another, always in bfloat16; the steps are the same up to rounding.
 
@@ -52,9 +52,7 @@ class Muon(torch.optim.Muon):
                 state["momentum_buffer"] = torch.zeros_like(matrix)
             state["momentum_buffer"].lerp_(matrix.grad, 1 - group["momentum"])
             ahead.append(matrix.grad.lerp(state["momentum_buffer"], group["momentum"]))
-        directions = orthogonalised(
-            torch.stack(ahead).to(product_format()), group["ns_coefficients"], group["ns_steps"]
-        )
+        directions = orthogonalised(torch.stack(ahead), group["ns_coefficients"], group["ns_steps"])
         rows, columns = matrices[0].shape
         rate = group["lr"] * math.sqrt(max(1, rows / columns))
         for matrix, direction in zip(matrices, directions, strict=True):
@@ -83,8 +81,9 @@ def make_optimisers(
     weight_decay: float,
 ) -> list[torch.optim.Optimizer]:
     """Return Muon for the blocks' matrices and AdamW for all other parameters; each group keeps its base rate."""
+    muon = torch.optim.Muon if product_format() is torch.bfloat16 else FloatMuon
     optimisers: list[torch.optim.Optimizer] = [
-        Muon(matrices, lr=muon_rate, weight_decay=weight_decay, momentum=0.95),
+        muon(matrices, lr=muon_rate, weight_decay=weight_decay, momentum=0.95),
         torch.optim.AdamW(others, lr=adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
     for optimiser in optimisers:
