@@ -20,7 +20,6 @@ for name_of_group, group in PLAN.item_groups().items():
         conda:
             "../envs/environment.yaml"
         params:
-            **group.quoted,
             package=f"papers.{PLAN.paper}.items",
             made_from=group.sources(),
             settings=group.settings,

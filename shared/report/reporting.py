@@ -38,13 +38,11 @@ class ItemGroup:
         files: the rule's inputs, by name.
         made_from: item → its models, and the names of the inputs that hold their files.
         settings: of all items, as JSON.
-        quoted: numbers that captions quote, by name.
     """
 
     files: Mapping[str, str | Sequence[str]]
     made_from: Mapping[str, tuple[Sequence[str], Sequence[str]]]
     settings: str
-    quoted: Mapping[str, Any] = field(default_factory=dict)
 
     def sources(self) -> Callable[[Any, Any], str]:
         """Return a function of wildcards and inputs: what each item is made from, as JSON."""
